@@ -1,0 +1,1 @@
+"""What every folder shares: records, errors, registry, configuration. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Programs run contained: limits, backends, outcomes."""
