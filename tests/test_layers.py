@@ -85,7 +85,9 @@ def test_the_check_lets_right_imports_pass() -> None:
 @pytest.mark.parametrize("package", ["core", "sandbox", "verifiers", "cli"])
 def test_a_reward_worker_starts_without_the_heavy_libraries(package: str) -> None:
     script = f"import json, sys, truing.{package}; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
     assert loaded.isdisjoint(HEAVY), loaded & set(HEAVY)

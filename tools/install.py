@@ -18,7 +18,7 @@ NEEDED_BYTES = 3 * 2**30  # a CPU build of torch and its company take 1.7 GiB, p
 
 # Local package indexes draw one such line for each package that they lack: true, and of no use.
 NOISE = re.compile(r"WARNING: Location '.*' is ignored|\[notice\]")
-PROGRESS = re.compile(r"(Collecting|Building|Installing) ([\w.-]+)")
+PROGRESS = re.compile(r"^(?:Collecting |Processing \S*/)([A-Za-z][\w.]*(?:-[A-Za-z]\w*)*)")
 OFFLINE = re.compile(r"NewConnectionError|NameResolution|ConnectTimeout|ReadTimeout|ProxyError")
 LACKS_VERSION = re.compile(r"No matching distribution found for (\S+)")
 
@@ -69,8 +69,10 @@ def install(folder: Path, extra: str) -> None:
             if NOISE.search(line):
                 continue
             lines.append(line.rstrip())
-            if progress := PROGRESS.search(line):
-                print(f"  {progress[1].lower()} {progress[2]}", flush=True)
+            if package := PROGRESS.match(line):
+                print(f"  {package[1]}", flush=True)
+            elif line.startswith("Installing collected packages"):
+                say("unpacking them")
     if process.returncode == 0:
         return
     print("\n".join(lines[-15:]), file=sys.stderr)
