@@ -4,13 +4,15 @@ Frozen dataclasses with an exact JSON round trip: `Record.from_json(record.to_js
 `to_json` gives plain dicts, lists, strings, numbers; floats survive unchanged.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from math import isfinite
 from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from .errors import DataError
 
@@ -59,6 +61,30 @@ class Record:
         """The record as plain JSON values."""
         dumped: dict[str, Json] = _adapter(type(self)).dump_python(self, mode="json")
         return dumped
+
+    def to_json_text(self) -> str:
+        """`to_json` as one line of JSON text, several times faster than `json.dumps` of it."""
+        try:
+            text: str = _adapter(type(self)).dump_json(self).decode()
+        except PydanticSerializationError:  # half of a surrogate pair; json escapes it
+            return self._field_by_field()
+        # pydantic writes null for None, but for nan and inf too; only None may become null.
+        return self._field_by_field() if "null" in text else text
+
+    def _field_by_field(self) -> str:
+        plain: dict[str, Json] = {}
+        parts = []
+        for name in (each.name for each in fields(self)):  # type: ignore[arg-type]
+            value = getattr(self, name)
+            if isinstance(value, Record):
+                text = value.to_json_text()
+            elif value is None or type(value) in (bool, int, float, str):
+                text = json.dumps(value)
+            else:
+                plain = plain or self.to_json()
+                text = json.dumps(plain[name])
+            parts.append(f'"{name}":{text}')
+        return "{" + ",".join(parts) + "}"
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> Self:

@@ -1,0 +1,1 @@
+"""Every training path, sharing one policy, one loop, one checkpoint."""

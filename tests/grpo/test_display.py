@@ -1,0 +1,67 @@
+import io
+
+from rich.console import Console
+
+from truing.grpo.display import LiveDisplay, PlainDisplay, open_display
+
+STEP = {"reward/mean": 0.25, "loss": float("nan"), "outcome/correct": 3, "outcome/wrong": 0}
+
+
+def test_a_stream_that_is_no_terminal_gets_one_plain_line_a_step():
+    stream = io.StringIO()
+    display = open_display(stream)
+    assert isinstance(display, PlainDisplay)
+    display.start("grpo", 10)
+    display.step("grpo", 1, STEP)
+    display.note("saved [checkpoint]")
+    display.close()
+    first, step, note = stream.getvalue().splitlines()
+    assert first == "grpo: 10 steps"
+    assert step.startswith("grpo 1/10  reward 0.250  loss nan  ")
+    assert step.endswith("left")
+    assert note == "saved [checkpoint]"
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_gone_reader_does_not_stop_the_run():
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    display = PlainDisplay(Gone())
+    display.start("grpo", 10)
+    display.step("grpo", 1, STEP)
+    closed = io.StringIO()
+    closed.close()
+    PlainDisplay(closed).note("nobody reads this")
+
+
+def terminal() -> tuple[LiveDisplay, io.StringIO]:
+    stream = io.StringIO()
+    return LiveDisplay(Console(file=stream, force_terminal=True, width=90)), stream
+
+
+def test_a_terminal_gets_a_table_and_the_cursor_back():
+    display, stream = terminal()
+    display.start("sft", 2)
+    display.step("sft", 2, {"loss": 2.5})
+    display.start("grpo", 10)
+    for step in (1, 2, 3):
+        display.step("grpo", step, {**STEP, "reward/mean": step / 4})
+    display.note("saved [checkpoint]")
+    display.close()
+    display.close()
+    shown = stream.getvalue()
+    for text in ("sft", "2.500", "3/10", "0.750", "▁▄█", "correct 3", "saved [checkpoint]"):
+        assert text in shown
+    assert "wrong" not in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # cursor shown after hidden
+
+
+def test_a_step_without_a_start_and_a_note_after_the_end_are_no_error():
+    display, stream = terminal()
+    display.step("grpo", 7, {})
+    display.close()
+    display.note("done")
+    assert "7/7" in stream.getvalue()
+    assert "done" in stream.getvalue()
