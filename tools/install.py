@@ -25,16 +25,25 @@ LACKS_VERSION = re.compile(r"No matching distribution found for (\S+)")
 
 def main() -> None:
     folder, extra = Path(sys.argv[1]).absolute(), sys.argv[2]
-    free = shutil.disk_usage(ROOT).free
-    if free < NEEDED_BYTES and not folder.exists():
+    try:
+        set_up(folder, extra)
+    except OSError as fault:
+        fail(f"cannot make {folder}: {fault}. Mend that and run the same command again.")
+
+
+def set_up(folder: Path, extra: str) -> None:
+    """Make the environment if there is none, install, and leave the stamps that make looks at."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder.parent).free
+    if free < NEEDED_BYTES and not list(folder.glob(".installed-*")):
         fail(
-            f"{free / 2**30:.1f} GiB are free at {ROOT}; the environment needs about 3. Free some."
+            f"{folder.parent} has {free / 2**30:.1f} GiB free; the environment needs 3. Free some."
         )
     if not (folder / "bin" / "python").exists():
         say(f"making {folder} with Python {sys.version.split()[0]}")
         try:
             venv.create(folder, with_pip=True, clear=folder.exists())
-        except (OSError, subprocess.CalledProcessError) as fault:
+        except subprocess.CalledProcessError as fault:
             fail(f"cannot make {folder}: {fault}")
     say(f"installing truing[{extra}] into {folder} (some minutes the first time)")
     install(folder, extra)
