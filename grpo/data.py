@@ -18,8 +18,9 @@ from ..core.errors import DataError
 from ..core.records import Problem
 from ..core.sampler import Prompt
 from .generators import generate
+from .hub import read_folder, read_hub
 from .mapping import QUESTION, ColumnsConfig, PromptStyle, check_columns, problem_from_row
-from .tables import Row, read_file, read_folder, read_hub
+from .tables import Row, read_file
 
 __all__ = ["ColumnsConfig", "DataConfig", "ProblemSet", "content_hash", "load_problems"]
 

@@ -1,4 +1,4 @@
-"""Files and hub data sets as rows: column name to value, each row knowing where it stood."""
+"""Files as rows: column name to value, each row knowing where it stood."""
 
 import bz2
 import csv
@@ -7,11 +7,9 @@ import json
 import lzma
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib import import_module
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -50,7 +48,7 @@ def read_file(path: Path) -> list[Row]:
         raise DataError(f"cannot read {path}: {fault}; is the file complete?") from None
     rows = reader(path, data)
     if not rows:
-        raise DataError(f"{path} holds no rows; an empty data set cannot be used")
+        raise empty(str(path))
     return rows
 
 
@@ -186,93 +184,6 @@ def _pyarrow(what: str) -> Any:
     return pyarrow
 
 
-def read_hub(hub: str, *, name: str, split: str, revision: str) -> list[Row]:
-    """The rows of a data set on the Hugging Face hub, through `datasets` and its own cache.
-
-    Raises:
-        DataError: the hub cannot be reached, or has no such data set, configuration or split.
-    """
-    datasets = _datasets("data.hub")
-    with _quiet_bars(datasets), _hub_faults(datasets, hub):
-        dataset = datasets.load_dataset(hub, name or None, split=split, revision=revision or None)
-    return rows_of(dataset, hub)
-
-
-def read_folder(path: Path, *, name: str, split: str) -> list[Row]:
-    """The rows of a folder: one written by `save_to_disk`, or a copy of a hub repository.
-
-    Raises:
-        DataError: the folder holds no such data set or split.
-    """
-    datasets = _datasets(f"the folder {path}")
-    from tempfile import TemporaryDirectory
-
-    saved = (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
-    with _quiet_bars(datasets), TemporaryDirectory(prefix="truing-data-") as cache:
-        with _hub_faults(datasets, str(path)):
-            if not saved:  # its Arrow copy is of no use later: kept out of the user's cache
-                dataset = datasets.load_dataset(
-                    str(path), name or None, split=split, cache_dir=cache
-                )
-            else:
-                dataset = datasets.load_from_disk(str(path))
-        if isinstance(dataset, datasets.DatasetDict):
-            if split not in dataset:
-                raise DataError(f"{path} has no split {split!r}; it has: {', '.join(dataset)}")
-            dataset = dataset[split]
-        return rows_of(dataset, str(path))
-
-
-def rows_of(dataset: Any, source: str) -> list[Row]:
-    """The rows of a `datasets.Dataset`, in its order.
-
-    Raises:
-        DataError: it is empty.
-    """
-    rows = [Row(f"row {number}", dict(row)) for number, row in enumerate(dataset, start=1)]
-    if not rows:
-        raise DataError(f"{source} holds no rows; an empty data set cannot be used")
-    return rows
-
-
-def _datasets(what: str) -> Any:
-    try:
-        import datasets
-    except ImportError:
-        raise MissingExtra(f"{what} needs truing[train]: pip install 'truing[train]'") from None
-    return datasets
-
-
-@contextmanager
-def _quiet_bars(datasets: Any) -> Iterator[None]:
-    """No progress bars where nobody watches them; the user's own setting comes back after."""
-    hub: Any = import_module("huggingface_hub.utils")
-
-    if sys.stderr.isatty():
-        yield
-        return
-    before = datasets.are_progress_bars_disabled(), hub.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    hub.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if not before[0]:
-            datasets.enable_progress_bars()
-        if not before[1]:
-            hub.enable_progress_bars()
-
-
-@contextmanager
-def _hub_faults(datasets: Any, source: str) -> Iterator[None]:
-    # ConnectionError and the hub's HTTP errors are OSErrors; a wrong name or split is a ValueError;
-    # a repository that is a script is a RuntimeError.
-    refusals = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
-    try:
-        yield
-    except refusals as fault:
-        first = (str(fault).strip() or type(fault).__name__).splitlines()[0]
-        raise DataError(
-            f"cannot load the data set {source!r}: {first}. Where the hub is out of reach, give a "
-            "local copy: data.path=FILE"
-        ) from fault
+def empty(source: str) -> DataError:
+    """The error of a source without rows."""
+    return DataError(f"{source} holds no rows; an empty data set cannot be used")
