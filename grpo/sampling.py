@@ -1,6 +1,6 @@
 """Sampling by transformers: prompts to completions with the log-probs of what was drawn."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -13,7 +13,8 @@ from torch import Tensor
 from ..core.config import Config
 from ..core.errors import DataError
 from ..core.records import Completion, FinishReason
-from ..core.sampler import Prompt, Sample, SamplingParams
+from ..core.registry import Registry
+from ..core.sampler import Prompt, Sample, Sampler, SamplingParams
 from .policy import Policy
 
 COMPACT_BELOW = 0.75
@@ -23,6 +24,8 @@ COMPACT_BELOW = 0.75
 class SamplerConfig(Config):
     """How completions are generated."""
 
+    kind: str = "transformers"
+    """Name of a registered sampler."""
     tokens_in_flight: int = Field(16384, ge=1)
     """Largest batch: rows times the longest sequence they may reach, in tokens."""
 
@@ -239,3 +242,8 @@ def _uniforms(
     if params.temperature == 0:
         return np.empty(0)
     return np.random.default_rng([params.seed, prompt, sample]).random(params.max_new_tokens)
+
+
+SAMPLERS: Registry[Callable[[Policy, SamplerConfig], Sampler]] = Registry("sampler")
+"""Name -> what makes a sampler of the policy in training."""
+SAMPLERS.add("transformers", TransformersSampler, description="the policy's own model, in process")
