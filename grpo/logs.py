@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 
+from ..core.errors import DataError
 from ..core.records import Json, Rollout
 from ..core.storage import storage_faults, sync_folder
 from .trackers import TRACKERS
@@ -239,10 +240,20 @@ def read_lines(path: Path) -> Iterator[dict[str, Json]]:
     """The objects of a `.jsonl` file of the run; a torn last line, as a live run has, is left out.
 
     A missing file has no lines.
+
+    Raises:
+        DataError: a line is not a JSON object; the message names it.
     """
     if not path.is_file():
         return
     with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield json.loads(line)
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                value = json.loads(line)
+            except ValueError as fault:
+                raise DataError(f"{path}, line {number}, is damaged: {fault}") from None
+            if not isinstance(value, dict):
+                raise DataError(f"{path}, line {number}, is not a JSON object")
+            yield value
