@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import perf_counter
 
 from ..core.errors import DataError, VerifierFault
-from ..core.records import FAULTS, Completion, Outcome, Problem, Record, Rollout, Verdict
+from ..core.records import FAULTS, Outcome, Problem, Record, Rollout, Verdict
 from ..core.sampler import Sample, Sampler, SamplingParams
 from ..grpo.scoring import Scorer
 from .estimate import Estimate, average, pass_at_k, quantile
@@ -257,9 +257,3 @@ def _pass_at(by_problem: Sequence[Sequence[Verdict]], samples: int) -> dict[int,
             found[k] = sum(shares) / len(shares)
         k *= 2
     return found
-
-
-def without_logprobs(rollout: Rollout) -> Rollout:
-    """The rollout as an evaluation keeps it: what was said and why it scored, not how likely."""
-    completion: Completion = replace(rollout.completion, logprobs=())
-    return replace(rollout, completion=completion)
