@@ -1,15 +1,21 @@
 """Judging a completion: `verify`, the verifiers themselves, and the processes they run in."""
 
-from ..core.records import Problem, Verdict
+from ..core.records import Outcome, Problem, Verdict
 from .base import VERIFIERS, FunctionVerifier, Verifier, verifier
+from .direct import verify
 from .loading import load_verifier
+from .workers import Item, VerifierPool
 
 __all__ = [
     "VERIFIERS",
     "FunctionVerifier",
+    "Item",
+    "Outcome",
     "Problem",
     "Verdict",
     "Verifier",
+    "VerifierPool",
     "load_verifier",
     "verifier",
+    "verify",
 ]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from math import isfinite
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
@@ -23,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_CPU_SECONDS = 10.0
 TRACEBACK_CHARACTERS = 4000
 MARK = "__truing_verifier__"  # a decorated function's settings; a factory's function
+CALLERS = frozenset({__file__, str(Path(__file__).with_name("worker.py"))})
 _registering = ContextVar("_registering", default=True)
 
 
@@ -112,9 +114,10 @@ class FunctionVerifier:
 
 def fault_verdict(fault: BaseException, *, name: str) -> Verdict:
     """The verdict of a verifier that raised: an error, with the traceback in its evidence."""
-    # The first frame is ours: what the user needs begins in the user's own file.
-    own = fault.__traceback__.tb_next if fault.__traceback__ else None
-    lines = traceback.format_exception(type(fault), fault, own or fault.__traceback__)
+    frames = fault.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename in CALLERS:
+        frames = frames.tb_next  # what the user needs begins in the user's own file
+    lines = traceback.format_exception(type(fault), fault, frames or fault.__traceback__)
     text = "".join(lines)
     if len(text) > TRACEBACK_CHARACTERS:
         text = "...\n" + text[-TRACEBACK_CHARACTERS:]
@@ -123,7 +126,7 @@ def fault_verdict(fault: BaseException, *, name: str) -> Verdict:
         0.0,
         Outcome.VERIFIER_ERROR,
         reason=f"verifier {name!r} raised {summary}"[:500],
-        evidence={"traceback": text},
+        evidence={"exception": type(fault).__name__, "traceback": text},
     )
 
 
