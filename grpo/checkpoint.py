@@ -10,7 +10,8 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,13 +184,45 @@ def save_reference(path: Path, policy: Policy) -> None:
         sync_folder(path.parent)
 
 
+def save_model(folder: Path, policy: Policy) -> None:
+    """Write the model as `transformers` reads it; the folder is whole or absent.
+
+    Raises:
+        StorageError: the disk is full or refuses.
+    """
+    aside = folder.with_name(f".{folder.name}.writing")
+    with storage_faults(folder):
+        shutil.rmtree(aside, ignore_errors=True)
+        try:
+            with _tensor_faults():
+                policy.save(aside)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        for path in aside.iterdir():
+            _sync(path)
+        aside.rename(folder)
+        sync_folder(folder.parent)
+
+
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
+    with _tensor_faults():
         save_file(plain, path)
-    except SafetensorError as fault:  # its I/O errors come as text
+    _sync(path)
+
+
+@contextmanager
+def _tensor_faults() -> Iterator[None]:
+    """The safetensors library tells of a full disk in words only; this makes it an `OSError`."""
+    try:
+        yield
+    except SafetensorError as fault:
         full = "No space left" in str(fault) or "os error 28" in str(fault)
         raise OSError(errno.ENOSPC if full else errno.EIO, str(fault)) from fault
+
+
+def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

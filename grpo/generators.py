@@ -169,12 +169,14 @@ class Arithmetic:
         return Exercise(f"{question}=", str(_value(operands, operators)))
 
     def slip(self, exercise: Exercise, rng: Random) -> str:
-        """One digit off by one, up or down: what a dropped or a doubled carry gives too."""
-        right = int(exercise.answer)
-        place = 10 ** rng.randrange(len(exercise.answer.lstrip("-")))
-        wrong = right + rng.choice((-place, place))
-        # A learner of sums does not answer 5 - 10; the sign changes only where it has to.
-        return str(right + place if right >= 0 > wrong else wrong)
+        """One digit off by one, up or down, and the others as they are; no leading zero."""
+        answer = exercise.answer
+        first = len(answer) - len(answer.lstrip("-"))
+        place = rng.randrange(first, len(answer))
+        digit = int(answer[place])
+        lowest = 1 if place == first and len(answer) > 1 else 0
+        near = [other for other in (digit - 1, digit + 1) if lowest <= other <= 9]
+        return answer[:place] + str(rng.choice(near)) + answer[place + 1 :]
 
     def demonstrate(self, exercise: Exercise, answer: str) -> str:
         """The boxed answer alone."""

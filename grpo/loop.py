@@ -15,7 +15,7 @@ from ..core.records import Json, Problem
 from ..core.sampler import Sampler, SamplingParams
 from ..core.storage import write_atomic
 from .algorithms import ALGORITHMS, Algorithm, Context, StepResult
-from .checkpoint import Checkpoint, CheckpointStore, restore, save_reference
+from .checkpoint import Checkpoint, CheckpointStore, restore, save_model, save_reference
 from .display import Display
 from .logs import RunLog
 from .policy import Policy
@@ -116,6 +116,7 @@ class Loop:
         self.progress = Progress(**found.state["progress"])
         self.log.rewind(found.state["log"])
         if self.progress.stage >= len(self.config.stages):
+            restore(found, self.policy, None)
             self.display.note(f"{self.folder}: this run is finished")
         else:
             stage = self.config.stages[self.progress.stage]
@@ -243,8 +244,8 @@ class Loop:
 
     def _finish(self) -> list[dict[str, Json]]:
         model = self.folder / "model"
-        if not (model / "config.json").is_file():
-            self.policy.save(model)
+        if not model.is_dir():
+            save_model(model, self.policy)
         summary = {
             "rows": self.progress.results,
             "best": self.progress.best,

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -201,6 +202,17 @@ def test_a_finished_run_is_not_trained_again(straight: Path) -> None:
     assert (straight / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_model_lost_after_the_last_checkpoint_is_written_again(
+    straight: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "run"
+    shutil.copytree(straight, copied)
+    shutil.rmtree(copied / "model")
+    train(config_at(copied))
+    name = "model/model.safetensors"
+    assert (copied / name).read_bytes() == (straight / name).read_bytes()
+
+
 def test_another_configuration_is_refused_by_name(straight: Path) -> None:
     changed = config_at(straight, seed=4)
     with pytest.raises(ConfigError, match="seed: 3 then, 4 now"):
@@ -227,8 +239,6 @@ def test_set_aside_deletes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_damaged_checkpoint_is_named(straight: Path, tmp_path: Path) -> None:
-    import shutil
-
     copied = tmp_path / "run"
     shutil.copytree(straight, copied)
     damaged = copied / "checkpoints" / "02-end-0000000" / "weights.safetensors"
