@@ -101,8 +101,7 @@ def collect(
     started = perf_counter()
     pending: dict[tuple[int, int], tuple[Completion, Future[Verdict]]] = {}
     for group, sample, completion in sampler.sample([p.prompt for p in problems], params):
-        verdict = scorer.submit(completion, problems[group])
-        pending[group, sample] = (completion, verdict)
+        pending[group, sample] = (completion, scorer.submit(completion, problems[group]))
     generated = perf_counter()
     rollouts = []
     for (group, sample), (completion, future) in sorted(pending.items()):
