@@ -4,9 +4,10 @@ import sys
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import pairwise
 from math import isfinite
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -51,10 +52,45 @@ class Display(Protocol):
 
 def open_display(stream: TextIO | None = None) -> Display:
     """The display that fits `stream`, standard output by default."""
-    console = Console(file=stream or sys.stdout)
-    if console.is_terminal and not console.is_dumb_terminal:
+    kept = cast(TextIO, Unbreakable(stream or sys.stdout))
+    console = Console(file=kept)
+    if console.is_terminal and not console.is_dumb_terminal and console.encoding == "utf-8":
         return LiveDisplay(console)
-    return PlainDisplay(stream or sys.stdout)
+    return PlainDisplay(kept)
+
+
+class Unbreakable:
+    """A text stream that takes what its reader still wants and drops the rest.
+
+    A run goes on when its terminal closes, when `| head` has seen enough, and where the encoding
+    lacks a letter.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+
+    def write(self, text: str) -> int:
+        """Write, with `?` for letters that the encoding lacks."""
+        try:
+            return self._stream.write(text)
+        except UnicodeEncodeError:
+            return self.write(text.encode("ascii", "replace").decode())
+        except (OSError, ValueError):  # ValueError: the stream is closed
+            return 0
+
+    def flush(self) -> None:
+        """Flush, if anybody reads."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether a terminal is on the other side."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """The stream's descriptor, for the terminal's size."""
+        return self._stream.fileno()
 
 
 class Pace:
@@ -83,7 +119,7 @@ class Pace:
 
 
 class PlainDisplay:
-    """One line a step; falls silent when its reader has gone, as with `| head`."""
+    """One line a step."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -115,11 +151,8 @@ class PlainDisplay:
         """Nothing to put in order."""
 
     def _print(self, text: str) -> None:
-        try:
-            self._stream.write(text + "\n")
-            self._stream.flush()
-        except (BrokenPipeError, ValueError):  # ValueError: the stream is closed
-            pass
+        self._stream.write(text + "\n")
+        self._stream.flush()
 
 
 class LiveDisplay:

@@ -166,12 +166,16 @@ class Trackio(_Service):
     def _start(self) -> Any:
         import trackio
 
-        self._run_id = self._run_id or self._folder.name
-        return trackio.init(project="truing", name=self._run_id, resume="allow")
+        resume = "allow" if self._run_id else "never"  # never: a taken name gets a suffix
+        run = trackio.init(project="truing", name=self._run_id or self._folder.name, resume=resume)
+        self._run_id = run.name
+        return run
 
 
 def _require(name: str, *, module: str, extra: str) -> None:
-    if find_spec(module) is None:
+    spec = find_spec(module)
+    # No origin: only a folder of that name in the working directory, as wandb leaves them.
+    if spec is None or spec.origin is None:
         raise MissingExtra(
             f"tracker {name!r} needs truing[{extra}]: pip install 'truing[{extra}]', "
             f"or take {name!r} out of the run's trackers"

@@ -1,4 +1,7 @@
 import io
+import os
+import pty
+from contextlib import suppress
 
 from rich.console import Console
 
@@ -28,12 +31,36 @@ def test_a_gone_reader_does_not_stop_the_run():
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    display = PlainDisplay(Gone())
+    closed = io.StringIO()
+    for stream in (Gone(), closed):
+        display = open_display(stream)
+        display.start("grpo", 10)
+        closed.close()
+        display.step("grpo", 1, STEP)
+        display.close()
+
+
+def test_letters_that_the_encoding_lacks_are_replaced():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    open_display(stream).note("naïve ≥ 3")
+    assert stream.buffer.getvalue() == b"na?ve ? 3\n"
+
+
+def test_a_terminal_that_closes_does_not_stop_the_run():
+    """A real terminal: once its other side is closed, every write to it fails."""
+    ours, theirs = pty.openpty()
+    stream = os.fdopen(theirs, "w", encoding="utf-8")
+    display = open_display(stream)
+    assert isinstance(display, LiveDisplay)
     display.start("grpo", 10)
     display.step("grpo", 1, STEP)
-    closed = io.StringIO()
-    closed.close()
-    PlainDisplay(closed).note("nobody reads this")
+    os.close(ours)
+    display.step("grpo", 2, STEP)
+    display.note("nobody reads this")
+    display.start("sft", 3)
+    display.close()
+    with suppress(OSError):  # what is still buffered cannot be written either
+        stream.close()
 
 
 def terminal() -> tuple[LiveDisplay, io.StringIO]:

@@ -1,4 +1,5 @@
 import errno
+import importlib.util
 import json
 import math
 import os
@@ -209,12 +210,39 @@ def test_a_full_disk_says_so(tmp_path, monkeypatch):
 def test_unknown_and_missing_trackers_say_what_to_do(tmp_path):
     with pytest.raises(UnknownName, match="Did you mean 'tensorboard'"):
         RunLog(tmp_path, trackers=("tensorbord",))
-    for name in ("wandb", "trackio"):
-        try:
-            __import__(name)
-        except ImportError:
-            with pytest.raises(MissingExtra, match=rf"pip install 'truing\[{name}\]'"):
-                RunLog(tmp_path, trackers=(name,))
+
+
+@pytest.mark.parametrize("name", ["wandb", "trackio"])
+def test_a_tracker_that_is_not_installed_says_what_to_install(tmp_path, monkeypatch, name):
+    """A folder of that name in the working directory, as wandb leaves one, is no installation."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    if importlib.util.find_spec(name) is not None:
+        pytest.skip(f"{name} is installed here")
+    (tmp_path / name).mkdir()
+    importlib.invalidate_caches()
+    with pytest.raises(MissingExtra, match=rf"pip install 'truing\[{name}\]'"):
+        RunLog(tmp_path / "run", trackers=(name,))
+
+
+@pytest.mark.parametrize("name", ["wandb", "trackio"])
+def test_an_installed_service_goes_on_with_the_same_run(tmp_path, monkeypatch, name):
+    pytest.importorskip(name)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    log = RunLog(tmp_path / "run", trackers=(name,))
+    log.metrics("sft", 1, {"loss": 1.0, "kl": math.nan})
+    position = log.position()
+    log.close()
+    log = RunLog(tmp_path / "run", trackers=(name,))
+    log.rewind(position)
+    log.metrics("sft", 2, {"loss": 0.5})
+    assert log.position()["trackers"][name] == {
+        "run": position["trackers"][name]["run"],
+        "lines": 2,
+    }
+    log.close()
 
 
 def curve(folder: Path, stage: str) -> list[tuple[int, float]]:
