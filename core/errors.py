@@ -53,6 +53,12 @@ class DuplicateName(TruingError, ValueError):
     exit_code = USER_FAULT
 
 
+class PluginError(TruingError, ImportError):
+    """An installed plugin cannot be imported; the message names it and its own error."""
+
+    exit_code = USER_FAULT
+
+
 class VerifierFault(TruingError, RuntimeError):
     """A verifier crashed, hung or answered nonsense: never a reward, always counted."""
 

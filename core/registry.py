@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from .errors import DuplicateName, UnknownName
+from .errors import DuplicateName, PluginError, UnknownName
 
 ENTRY_POINT_GROUP = "truing"
 T = TypeVar("T")
@@ -51,7 +51,9 @@ class Registry(Generic[T]):
             DuplicateName: the name is taken by something else.
         """
         known = self._entries.get(name)
-        if known is not None and known.value is not value:
+        # The same source again is a cell of a notebook run twice, or a module loaded anew.
+        again = known is not None and bool(source) and known.source == source
+        if known is not None and known.value is not value and not again:
             raise DuplicateName(
                 f"{self.kind} {name!r} is registered twice: by {known.source} and by "
                 f"{source or _source(value)}; rename one of them"
@@ -84,30 +86,56 @@ class Registry(Generic[T]):
             plugin = self._found_plugins().get(name)
             if plugin is None:
                 raise UnknownName(self._unknown(name))
-            value: T = plugin.load()
-            self.add(name, value, source=f"entry point {plugin.value}")
+            value = self._load(plugin)
+            if name not in self._entries:  # else its module registered it
+                self.add(name, value, source=f"entry point {plugin.value}")
         return self._entries[name]
 
     def entries(self) -> list[Entry[T]]:
         """All entries, plugins loaded, by name."""
         return [self.entry(name) for name in self]
 
+    def rows(self) -> list[tuple[str, str, str]]:
+        """(name, description, source) of each entry; a plugin that does not load says so."""
+        rows = []
+        for name in self:
+            try:
+                entry = self.entry(name)
+            except PluginError as fault:
+                point = self._found_plugins()[name]
+                rows.append((name, f"does not load: {fault}", f"entry point {point.value}"))
+            else:
+                rows.append((name, entry.description, entry.source))
+        return rows
+
+    def _load(self, plugin: EntryPoint) -> T:
+        try:
+            value: T = plugin.load()
+        except Exception as fault:
+            # A plugin's border: whatever its import raises is a fault of the installation.
+            raise PluginError(
+                f"{self.kind} plugin {plugin.name!r} ({plugin.value}) cannot be loaded: "
+                f"{type(fault).__name__}: {fault}; mend or uninstall it"
+            ) from fault
+        return value
+
     def _found_plugins(self) -> dict[str, EntryPoint]:
         if self._plugins is None:
             prefix = f"{self.kind}."
-            self._plugins = {}
+            found: dict[str, EntryPoint] = {}
             for point in entry_points(group=ENTRY_POINT_GROUP):
                 if not point.name.startswith(prefix):
                     continue
                 name = point.name.removeprefix(prefix)
-                other = self._plugins.get(name)
+                other = found.get(name)
                 if name in self._entries or (other is not None and other.value != point.value):
                     taken = self._entries[name].source if name in self._entries else str(other)
                     raise DuplicateName(
                         f"{self.kind} {name!r} is registered twice: by {taken} and by entry point "
                         f"{point.value}; uninstall or rename one of them"
                     )
-                self._plugins[name] = point
+                found[name] = point
+            self._plugins = found
         return self._plugins
 
     def _unknown(self, name: str) -> str:

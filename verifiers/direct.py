@@ -48,11 +48,24 @@ def verify(
         return factory_of(verifier)(**(options or {}))(text, problem)
     if process.inside_worker:  # one verifier calls another: under the budget of the first
         return _loaded(verifier, _frozen(options))(text, problem)
-    quick: Callable[[str, Problem], Verdict | None] | None = None
-    if ":" not in verifier:
-        quick = getattr(_loaded(verifier, _frozen(options)), "quick", None)
-    verdict = quick(text, problem) if quick else None
+    verdict = quick_verdict(verifier, text, problem, options)
     return verdict or _shared_pool().submit(verifier, text, problem, options).result()
+
+
+def quick_verdict(
+    spec: str, text: str, problem: Problem, options: Mapping[str, Json] | None = None
+) -> Verdict | None:
+    """The verdict where the verifier is sure of it at bounded cost, in this process; else None.
+
+    Raises:
+        UnknownName: no verifier has that name.
+        ConfigError: the verifier cannot be made with these options.
+    """
+    if ":" in spec:  # the user's file is run in the worker alone
+        return None
+    quick: Callable[[str, Problem], Verdict | None] | None
+    quick = getattr(_loaded(spec, _frozen(options)), "quick", None)
+    return quick(text, problem) if quick else None
 
 
 def _frozen(options: Mapping[str, Json] | None) -> tuple[tuple[str, Any], ...]:

@@ -81,6 +81,13 @@ def portable_spec(spec: str) -> str:
     return f"{Path(file).absolute()}:{name}"
 
 
+def file_of(spec: str) -> Path | None:
+    """The user's file in `path/to/file.py:name`; None for other specs and for missing files."""
+    where, colon, _ = spec.rpartition(":")
+    path = Path(where).expanduser()
+    return path if colon and _is_file(where) and path.is_file() else None
+
+
 def _made(factory: Callable[..., Verifier], spec: str, options: dict[str, Json]) -> Verifier:
     try:
         inspect.signature(factory).bind(**options)
