@@ -2,10 +2,10 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, time
 from difflib import get_close_matches
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -42,22 +42,16 @@ def read_toml(path: Path) -> dict[str, Any]:
 def apply_overrides(tables: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """`tables` with each `dotted.key=value` set; the value is TOML, or else a plain string.
 
+    Raises:
+        ConfigError: lists every override that is not of that form or leads through a value.
+
     >>> apply_overrides({"grpo": {"steps": 5}}, ["grpo.steps=9", "model.path=./m"])
     {'grpo': {'steps': 9}, 'model': {'path': './m'}}
     """
     result = _copy(tables)
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"override {override!r} is not of the form key=value")
-        *parents, last = key.strip().split(".")
-        table = result
-        for depth, parent in enumerate(parents):
-            table = table.setdefault(parent, {})
-            if not isinstance(table, dict):
-                where = ".".join(parents[: depth + 1])
-                raise ConfigError(f"override {override!r}: {where} is a value, not a section")
-        table[last] = _toml_value(text.strip())
+    faults = [fault for override in overrides if (fault := _apply(result, override))]
+    if faults:
+        raise ConfigError("; ".join(faults))
     return result
 
 
@@ -70,7 +64,8 @@ def resolve(schema: type[C], tables: Mapping[str, Any], *, where: str = "configu
     try:
         return schema.model_validate(dict(tables))
     except ValidationError as fault:
-        lines = [f"  {_fault_line(schema, error)}" for error in fault.errors()]
+        # A union reports a fault once for each member; one line is enough.
+        lines = list(dict.fromkeys(f"  {_fault_line(schema, error)}" for error in fault.errors()))
         count = f"{len(lines)} fault{'s' if len(lines) > 1 else ''}"
         raise ConfigError(f"{where}: {count}\n" + "\n".join(lines)) from None
 
@@ -82,11 +77,32 @@ def to_toml(config: BaseModel) -> str:
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
 
 
+def _apply(result: dict[str, Any], override: str) -> str:
+    """Set one override in `result`; what is wrong with it, or nothing."""
+    key, equals, text = override.partition("=")
+    *parents, last = parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        return f"override {override!r} is not of the form key=value"
+    table = result
+    for depth, parent in enumerate(parents):
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            return (
+                f"override {override!r}: {'.'.join(parents[: depth + 1])} is a value, not a section"
+            )
+    table[last] = _toml_value(text.strip())
+    return ""
+
+
 def _toml_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    # More than one key came from a line break in the text; dates are names here, not times.
+    if len(value) > 1 or isinstance(value["value"], date | time):
+        return text
+    return value["value"]
 
 
 def _copy(tables: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,33 +110,63 @@ def _copy(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fault_line(schema: type[BaseModel], error: Any) -> str:
-    path = [str(part) for part in error["loc"]]
-    key = ".".join(path) or "(top level)"
+    parts, models = _path(schema, error["loc"])
+    key = ".".join(parts) or "(top level)"
     if error["type"] == "extra_forbidden":
-        known = list(_fields_at(schema, path[:-1]))
-        near = get_close_matches(path[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean {'.'.join([*path[:-1], near[0]])}?" if near else ""
-        return f"{key}: unknown key; {hint or 'known here: ' + ', '.join(sorted(known))}"
+        return f"{key}: unknown key; {_near(schema, parts, models)}"
     if error["type"] == "missing":
         return f"{key}: missing; set it in the file or on the command line ({key}=...)"
     message = error["msg"].removeprefix("Value error, ")
     given = error.get("input")
+    if error["type"] == "string_type" and isinstance(given, int | float):
+        message += f"; put it in quotes: {key}='\"{given}\"'"
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     return f"{key}: {message}{shown}"
 
 
-def _fields_at(schema: type[BaseModel], path: Sequence[str]) -> Iterator[str]:
-    if not path:
-        yield from schema.model_fields
-        return
-    field = schema.model_fields.get(path[0])
-    for inner in _models_in(field.annotation if field else None):
-        yield from _fields_at(inner, path[1:])
+def _path(schema: type[BaseModel], loc: Sequence[Any]) -> tuple[list[str], list[type[BaseModel]]]:
+    """The key that a user wrote, and the models that might hold its last part.
+
+    Pydantic puts the name of a union's member between the keys; nobody wrote that one.
+    """
+    parts: list[str] = []
+    models = [schema]
+    annotations: list[Any] = []
+    for depth, step in enumerate(loc):
+        members = [model for model in models if model.__name__ == step]
+        if members and not any(step in model.model_fields for model in models):
+            models = members
+            continue
+        parts.append(str(step))
+        if depth + 1 == len(loc):
+            break
+        fields = [m.model_fields[step].annotation for m in models if step in m.model_fields]
+        annotations = fields or annotations
+        models = [model for found in annotations for model in _models_in(found)]
+    return parts, models
+
+
+def _near(schema: type[BaseModel], parts: list[str], models: Sequence[type[BaseModel]]) -> str:
+    known = sorted({name for model in models for name in model.model_fields})
+    *section, last = parts
+    if near := get_close_matches(last, known, n=1, cutoff=0.5):
+        return f"did you mean {'.'.join([*section, near[0]])}?"
+    if elsewhere := [key for key in _all_keys(schema) if key.split(".")[-1] == last]:
+        return f"did you mean {' or '.join(elsewhere)}?"
+    return f"known here: {', '.join(known)}"
+
+
+def _all_keys(schema: type[BaseModel], prefix: str = "", depth: int = 4) -> Iterator[str]:
+    """Dotted keys of `schema`; sections within lists are left out."""
+    for name, field in schema.model_fields.items():
+        yield f"{prefix}{name}"
+        if depth and get_origin(field.annotation) is not list:
+            for model in _models_in(field.annotation):
+                yield from _all_keys(model, f"{prefix}{name}.", depth - 1)
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    elif get_origin(annotation) in (Union, UnionType):
-        for part in get_args(annotation):
-            yield from _models_in(part)
+    for part in get_args(annotation):
+        yield from _models_in(part)

@@ -5,13 +5,13 @@ Frozen dataclasses with an exact JSON round trip: `Record.from_json(record.to_js
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from math import isfinite
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from .errors import DataError
@@ -54,8 +54,17 @@ def _adapter(record: type) -> TypeAdapter[Any]:
     return _ADAPTERS[record]
 
 
+def _fault(where: Sequence[int | str], message: str) -> str:
+    key = ".".join(map(str, where))
+    message = message.removeprefix("Value error, ")
+    message = message.replace("Unexpected keyword argument", "unknown key")
+    return f"{key}: {message}" if key else message
+
+
 class Record:
     """JSON in and out, shared by the records below."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     def to_json(self) -> dict[str, Json]:
         """The record as plain JSON values."""
@@ -93,10 +102,12 @@ class Record:
         Raises:
             DataError: a field is missing, unknown or of the wrong type; the message names it.
         """
+        if not isinstance(value, Mapping):
+            raise DataError(f"not a {cls.__name__}: a JSON object is needed, this is {value!r:.80}")
         try:
             record: Self = _adapter(cls).validate_python(dict(value))
         except ValidationError as fault:
-            parts = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors()]
+            parts = [_fault(error["loc"], error["msg"]) for error in fault.errors()]
             raise DataError(f"not a {cls.__name__}: " + "; ".join(parts)) from None
         return record
 
