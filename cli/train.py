@@ -132,14 +132,14 @@ def _print_table(rows: "list[dict[str, Json]]", output: Path) -> None:
     from rich.table import Table
 
     table = Table(title=f"Held-out accuracy ({output})")
-    table.add_column("")
-    for column in ("accuracy", "95% interval", "answers", "sampled tokens/s", "training seconds"):
-        table.add_column(column, justify="right")
+    table.add_column("", no_wrap=True)
+    for column in ("accuracy", "95% interval", "answers", "tokens/s", "seconds"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             row["label"],
             f"{row['accuracy']:.1%}",
-            f"{row['low']:.1%} to {row['high']:.1%}",
+            f"{row['low']:.1%} - {row['high']:.1%}",
             f"{row['n']:.0f}",
             f"{row['tokens_per_second']:,.0f}",
             f"{row['training_seconds']:.1f}",
@@ -147,4 +147,5 @@ def _print_table(rows: "list[dict[str, Json]]", output: Path) -> None:
     console = Console()
     if rows:
         console.print(table)
+        console.print("tokens/s: sampled while evaluating; seconds: spent in the stage's training")
     console.print(f"model: {output / 'model'}    report: truing report {output}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """The one model wrapper: tokens, log-probs, reference, LoRA, save and load."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -305,6 +306,7 @@ class Policy:
 
     def save(self, folder: Path) -> None:
         """Write the model and tokenizer as `from_pretrained` reads them, LoRA merged in."""
+        _no_bars_in_files()
         model = self.model
         if self.config.lora is not None:
             from copy import deepcopy
@@ -323,6 +325,7 @@ def _pretrained(path: str, dtype: torch.dtype) -> tuple[Any, Any]:
             f"model.path is {path!r}, which {what}; give a folder written by save_pretrained, "
             "or a hub id such as owner/name"
         )
+    _no_bars_in_files()
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
         model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
@@ -335,6 +338,14 @@ def _pretrained(path: str, dtype: torch.dtype) -> tuple[Any, Any]:
     if tokenizer.eos_token_id is None:
         raise ModelError(f"the tokenizer of {path!r} has no end-of-sequence token")
     return model, tokenizer
+
+
+def _no_bars_in_files() -> None:
+    """Progress bars are for terminals; in a log each of their states would be a line."""
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
 
 
 def _looks_local(path: str) -> bool:
