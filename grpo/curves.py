@@ -42,7 +42,14 @@ PLOTS = (
     Plot("Truncated completions", {"truncated_share": "share"}),
     Plot("Verifier faults", {"verifier_fault_share": "share"}),
     Plot("Seconds per step", {f"seconds/{k}": v for k, v in _PARTS.items()}, bars=True),
-    Plot("Tokens per second", {f"tokens_per_second/{k}": v for k, v in _PARTS.items()}),
+    # Verification counts in millions; with it in the chart, the others would lie on the axis.
+    Plot(
+        "Tokens per second",
+        {
+            "tokens_per_second/generation": "generation",
+            "tokens_per_second/training": "training",
+        },
+    ),
     Plot("Gradient norm", {"grad_norm": "norm"}),
     Plot("Learning rate", {"learning_rate": "rate"}),
     Plot("Peak memory (GiB)", {"memory/peak_bytes": "peak"}, unit=2.0**-30),
@@ -59,12 +66,24 @@ _NOT_PLOTTED_BELOW = ("eval/", "outcome/")
 def stage_charts(lines: Lines) -> str:
     """HTML of all charts of one stage; `lines` are its metrics lines in any order of steps."""
     lines = sorted(lines, key=lambda line: line["step"])
-    charts = [chart for plot in PLOTS if (chart := _chart(plot, lines))]
     known = {name for plot in PLOTS for name in plot.metrics}
-    for name in sorted({name for line in lines for name in line} - known - {*_NOT_PLOTTED}):
-        if not name.startswith(_NOT_PLOTTED_BELOW):
-            charts.append(_chart(Plot(name, {name: name.rpartition("/")[2]}), lines))
-    return f'<div class="charts">{"".join(charts)}</div>'
+    others = sorted({name for line in lines for name in line} - known - {*_NOT_PLOTTED})
+    plots = [
+        *PLOTS,
+        *(
+            Plot(name, {name: name.rpartition("/")[2]})
+            for name in others
+            if not name.startswith(_NOT_PLOTTED_BELOW)
+        ),
+    ]
+    charts, zero = [], []
+    for plot in plots:
+        if chart := _chart(plot, lines):
+            charts.append(chart)
+        elif any(metric in line for metric in plot.metrics for line in lines):
+            zero.append(plot.title)
+    note = f"<p><small>0 at every step: {escape(', '.join(zero))}.</small></p>" if zero else ""
+    return f'<div class="charts">{"".join(charts)}</div>{note}'
 
 
 def curves(lines: Iterable[Mapping[str, Json]]) -> str:
@@ -87,18 +106,18 @@ def curves(lines: Iterable[Mapping[str, Json]]) -> str:
 
 
 def _chart(plot: Plot, lines: Lines) -> str:
-    """Empty where the lines have none of the plot's metrics, or bars would all be of height 0."""
+    """Empty where the lines have none of the plot's metrics, or they are 0 throughout."""
     series = []
     for metric, label in plot.metrics.items():
         rows = [line for line in lines if metric in line]
         points = tuple((line["step"], _scaled(line[metric], plot.unit)) for line in rows)
-        if not points or (plot.bars and not any(y for _, y in points)):
+        if not points or (plot.bars and all(y == 0 for _, y in points)):
             continue
         low, high = plot.band or ("", "")
         band = tuple((line.get(low), line.get(high)) for line in rows) if plot.band else ()
         colour = f"var(--{label})" if metric.startswith("outcome/") else ""
         series.append(Series(label.replace("_", " "), points, band, colour))
-    if not series:
+    if all(y == 0 for each in series for _, y in each.points):
         return ""
     return (bar_chart if plot.bars else line_chart)(plot.title, series)
 

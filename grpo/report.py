@@ -13,7 +13,17 @@ from .curves import curves
 from .logs import METRICS_FILE, read_lines
 from .samples import EACH, collect, outcome_rows
 
-_PERCENT = ("accuracy", "low", "high")
+_SHARES = ("accuracy", "low", "high", "truncated_share")
+_MAIN = {
+    "label": "",
+    "accuracy": "accuracy",
+    "low": "95% from",
+    "high": "to",
+    "n": "answers",
+    "truncated_share": "truncated",
+    "tokens_per_second": "sampled tokens/s",
+    "training_seconds": "training seconds",
+}
 
 
 def write_report(run_folder: Path, output: Path | None = None, *, each: int = EACH) -> Path:
@@ -51,7 +61,9 @@ def report_html(run_folder: Path, *, each: int = EACH) -> str:
     if rows := outcome_rows(lines):
         columns = ("stage", "outcome", "completions", "share")
         sections.append(Section("outcomes", "Outcomes", table(columns, rows)))
-    sections.append(Section("samples", "Samples", sample_browser(note)))
+    sections.append(
+        Section("samples", "Samples", sample_browser(note) if cards else paragraph(note))
+    )
     config = run_folder / "config.toml"
     if config.is_file():
         text = config.read_text(encoding="utf-8")
@@ -63,15 +75,18 @@ def report_html(run_folder: Path, *, each: int = EACH) -> str:
 
 
 def _results(summary: Mapping[str, Json]) -> str:
-    """The result table; any further value of the summary below it."""
+    """The main columns of the result table; all of it, turned, below; then what else there is."""
     rows = summary.get("rows") or []
     parts = []
     if rows:
-        names = [name for name in rows[0] if not name.startswith("outcome")]
-        columns = [name.replace("_", " ") for name in names]
+        names = [name for name in rows[0] if name in _MAIN or name.startswith("pass@")]
+        columns = [_MAIN.get(name, name) for name in names]
         parts.append(
-            table(columns, ([_result(name, row.get(name)) for name in names] for row in rows))
+            table(columns, [[_result(name, row.get(name)) for name in names] for row in rows])
         )
+        every = [[name, *(row.get(name) for row in rows)] for name in rows[0] if name != "label"]
+        whole = table(["", *(str(row.get("label", "")) for row in rows)], every)
+        parts.append(f"<details><summary>All values</summary>{whole}</details>")
     rest = {name: value for name, value in summary.items() if name != "rows" and value}
     if rest:
         parts.append(facts(rest))
@@ -79,7 +94,8 @@ def _results(summary: Mapping[str, Json]) -> str:
 
 
 def _result(name: str, value: Json) -> Json:
-    return f"{value:.1%}" if name in _PERCENT and isinstance(value, int | float) else value
+    share = name in _SHARES or name.startswith("pass@")
+    return f"{value:.1%}" if share and isinstance(value, int | float) else value
 
 
 def _subtitle(lines: list[dict[str, Json]], run: Mapping[str, Json]) -> str:

@@ -147,7 +147,7 @@ def outcome_rows(lines: Sequence[Mapping[str, Json]]) -> list[list[Json]]:
                 stage = counts.setdefault(line["stage"], {})
                 stage[outcome.value] = stage.get(outcome.value, 0) + count
     return [
-        [stage, o.value.replace("_", " "), round(own[o]), f"{own[o] / sum(own.values()):.1%}"]
+        [stage, o.value.replace("_", " "), round(own[o]), f"{own[o] / sum(own.values()):.2%}"]
         for stage, own in counts.items()
         for o in Outcome
         if o in own

@@ -108,6 +108,7 @@ def make_run(folder: Path, *, steps: int = 40) -> Path:
                 "seconds/training": 0.8,
                 "memory/peak_bytes": 1.1e9 + step * 1e6,
                 "learning_rate": 1e-5 * (1 - step / steps),
+                "samples/never": 0.0,
                 "samples/excluded": float(counts[Outcome.VERIFIER_ERROR]),
                 **{f"outcome/{outcome.value}": float(counts[outcome]) for outcome in Outcome},
             },

@@ -52,6 +52,7 @@ def test_the_page_holds_results_curves_samples_and_configuration(run_folder, tmp
     seen = Reading(page)
     for text in ("after grpo", "70.5%", "Reward", "Held-out accuracy", "grpo · 40 steps"):
         assert text in seen.text
+    assert "0 at every step: samples/never." in seen.text
     for text in ("group_size = 4", "packages.torch", "2.13.0", "c0ffee", "samples/excluded"):
         assert text in seen.text
     assert seen.opened["svg"] > 20
