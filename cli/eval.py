@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..core.openmp import wait_asleep
+
 if TYPE_CHECKING:
     from ..benchmarks.run import EvalConfig, Measured
     from ..core.records import Rollout
@@ -60,6 +62,7 @@ def evaluate(
         "temperature": temperature,
         "max_new_tokens": max_new_tokens,
     }
+    wait_asleep()
     config = _resolved(given, overrides or [])
     from ..benchmarks.run import run_evaluation
 
@@ -105,10 +108,9 @@ def _new_file(path: Path) -> Iterator[IO[str]]:
 
     with storage_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            file = path.open("x", encoding="utf-8", buffering=1)
-        except FileExistsError:
-            raise StorageError(f"{path} exists; give --output another name, or remove it") from None
+        if path.exists() and path.stat().st_size:
+            raise StorageError(f"{path} exists; give --output another name, or remove it")
+        file = path.open("w", encoding="utf-8", buffering=1)
         try:
             with file:
                 yield file
