@@ -3,8 +3,8 @@
 In the page's order, in one fresh folder that holds a link to `examples/`:
 
     ```python     runs; a page's blocks share one namespace. With a first line `# file: NAME.py`
-                  (any suffix), the block is written to that file instead. `toml`, `json` and
-                  `jsonl` blocks with that line are written too, and left alone without it.
+                  the block is written to that file instead; so are `toml` blocks with that line,
+                  while those without it are prose.
     ```text       directly after a python block: what the block prints
     ```console    each `$ command` runs; lines below it, if any, are what it prints. Commands that
                   begin with `make` run in the checkout.
@@ -31,7 +31,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE_LINE = re.compile(r"#\s*file:\s*(\S+)\s*\n")
-WRITTEN = ("python", "toml", "json", "jsonl")
+WRITTEN = ("python", "toml")
 
 
 @dataclass(frozen=True)
