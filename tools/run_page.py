@@ -95,6 +95,7 @@ def run_console(block: Block, page: Path, folder: Path) -> None:
         "NO_COLOR": "1",
         "TERM": "dumb",
         "COLUMNS": "100",
+        "DEMO": f"output={folder / 'runs' / 'demo'}",  # not the checkout's runs/, and never resumed
     }
     for command, expected in commands(block):
         done = subprocess.run(
