@@ -17,9 +17,10 @@ from pydantic import Field, model_validator
 from ..core.errors import DataError
 from ..core.records import Problem
 from ..core.sampler import Prompt
+from ..verifiers import VERIFIERS
 from .generators import generate
 from .hub import read_folder, read_hub
-from .mapping import QUESTION, ColumnsConfig, PromptStyle, check_columns, problem_from_row
+from .mapping import QUESTION, ColumnsConfig, PromptStyle, check_columns, problem_from_row, shown
 from .tables import Row, read_file
 
 __all__ = ["ColumnsConfig", "DataConfig", "ProblemSet", "content_hash", "load_problems"]
@@ -119,7 +120,9 @@ def load_problems(
 
     Args:
         config: source, columns, prompt and selection.
-        verifier: the verifier that will judge; for `math` each reference must parse.
+        verifier: the registered verifier that will judge. Where what is registered has a static
+            method `check_reference(reference) -> str | None`, as `math` has, every reference must
+            pass it; the string says what is wrong.
         prompt_tokens: tokens of a prompt; needed where `config.max_prompt_tokens` is set.
 
     Raises:
@@ -179,6 +182,8 @@ def _read(config: DataConfig, verifier: str, notes: list[str]) -> list[Problem]:
     """Every row as a problem, checked, without duplicates, in the source's order."""
     rows = _rows(config)
     check_columns(rows, config.columns, config.source)
+    known = verifier in VERIFIERS  # a file's verifier is not: whoever wrote it knows its data
+    check = getattr(VERIFIERS[verifier], "check_reference", None) if known else None
     usable: list[tuple[Row, Problem]] = []
     faults: list[DataError] = []
     for row in rows:
@@ -190,6 +195,11 @@ def _read(config: DataConfig, verifier: str, notes: list[str]) -> list[Problem]:
                 reference_pattern=config.reference_pattern,
                 split=config.split,
             )
+            if check and problem.reference and (wrong := check(problem.reference)):
+                raise DataError(
+                    f"{row.place}: verifier {verifier!r} cannot use the reference "
+                    f"{shown(problem.reference)}: {wrong}"
+                )
             usable.append((row, problem))
         except DataError as fault:
             faults.append(fault)

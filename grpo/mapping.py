@@ -162,7 +162,7 @@ def _answer(row: Row, reference: str, pattern: str) -> str:
     if not answer or not answer.strip():
         raise DataError(
             f"{row.place}: data.reference_pattern {pattern!r} finds no answer in the reference "
-            f"{_shown(reference)}"
+            f"{shown(reference)}"
         )
     return answer.strip()
 
@@ -178,10 +178,11 @@ def _hash(row: Row, *content: Json) -> str:
 def _unfit(row: Row, column: str, value: object, wanted: str) -> DataError:
     kind = type(value).__name__
     return DataError(
-        f"{row.place}: column {column!r} should hold {wanted}, found {kind}: {_shown(value)}"
+        f"{row.place}: column {column!r} should hold {wanted}, found {kind}: {shown(value)}"
     )
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """The value for a message, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -11,6 +11,7 @@ import pytest
 from truing.core.config import resolve
 from truing.core.errors import USER_FAULT, ConfigError, DataError
 from truing.grpo.data import DataConfig, load_problems
+from truing.verifiers import VERIFIERS
 
 GOOD = '{"question": "1+1?", "answer": "2"}\n'
 
@@ -111,6 +112,24 @@ def test_a_reference_that_the_pattern_does_not_match(tmp_path: Path) -> None:
     message = fault(tmp_path / "a.jsonl", rows, reference_pattern="#### (.*)$")
     assert "line 2: data.reference_pattern '#### (.*)$' finds no answer" in message
     assert "the reference '2'" in message
+
+
+def test_a_reference_that_the_verifier_cannot_use(tmp_path: Path) -> None:
+    class Whole:
+        @staticmethod
+        def check_reference(reference: str) -> str | None:
+            return None if reference.isdigit() else "not a whole number"
+
+    VERIFIERS.add("whole-number-for-this-test", Whole)  # type: ignore[arg-type]
+    path = tmp_path / "a.jsonl"
+    path.write_text(GOOD + GOOD.replace('"2"', '"two"'))
+    with pytest.raises(DataError) as raised:
+        load_problems(DataConfig(path=str(path)), verifier="whole-number-for-this-test")
+    assert "line 2: verifier 'whole-number-for-this-test' cannot use the ref" in str(raised.value)
+    assert "'two': not a whole number" in str(raised.value)
+    config = DataConfig(path=str(path), bad_rows="drop")
+    loaded = load_problems(config, verifier="whole-number-for-this-test")
+    assert [problem.reference for problem in loaded.train] == ["2"]
 
 
 def test_equal_ids_and_equal_rows(tmp_path: Path) -> None:
