@@ -18,11 +18,11 @@ from .algorithms import ALGORITHMS, Algorithm, Context, StepResult
 from .checkpoint import Checkpoint, CheckpointStore, restore, save_model, save_reference
 from .display import Display
 from .logs import RunLog
+from .metrics import peak_memory_bytes
 from .policy import Policy
 from .run import RunConfig
 from .scoring import Scorer, check_faults
 from .signals import StopRequest
-from .statistics import peak_memory_bytes
 
 Evaluate = Callable[[Sampler, Scorer, Sequence[Problem], SamplingParams], Mapping[str, float]]
 """Gives accuracy, low, high, n, tokens_per_second, seconds and counts; the command line hands it

@@ -345,7 +345,7 @@ def _no_bars_in_files() -> None:
     from transformers.utils import logging
 
     if not sys.stderr.isatty():
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _looks_local(path: str) -> bool:

@@ -12,9 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
-from pydantic_core import PydanticSerializationError
-
-from ..core.errors import ConfigError, DataError
+from ..core.errors import ConfigError
 from ..core.records import Json, Outcome, Problem, Verdict
 from ..core.registry import Registry
 
@@ -23,7 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_CPU_SECONDS = 10.0
 TRACEBACK_CHARACTERS = 4000
-MARK = "__truing_verifier__"  # a decorated function's settings; a factory's function
+MARK = "__truing_verifier__"  # attribute of a decorated function: its settings
+WRAPPED = "__wrapped__"  # attribute of a factory: the function that it makes verifiers of
 CALLERS = frozenset({__file__, str(Path(__file__).with_name("worker.py"))})
 _registering = ContextVar("_registering", default=True)
 
@@ -137,11 +136,7 @@ def checked_verdict(verdict: Verdict) -> Verdict:
         DataError: a field has the wrong type, or the evidence holds what JSON cannot.
     """
     values = {field.name: getattr(verdict, field.name) for field in fields(verdict)}
-    try:
-        plain = Verdict.from_json(values).to_json()
-    except PydanticSerializationError as fault:
-        raise DataError(f"a verdict's evidence must be plain JSON values: {fault}") from None
-    return Verdict.from_json(plain)
+    return Verdict.from_json(Verdict.from_json(values).to_json())
 
 
 def _as_verdict(answer: Any, name: str) -> Verdict:
@@ -261,7 +256,7 @@ def factory_of(function: Callable[..., Any]) -> Callable[..., FunctionVerifier]:
             function, name=settings.name, cpu_seconds=settings.cpu_seconds, options=options
         )
 
-    setattr(make, MARK, function)
+    setattr(make, WRAPPED, function)
     return make
 
 

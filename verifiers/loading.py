@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..core.errors import ConfigError, TruingError
-from ..core.records import Json
-from .base import MARK, VERIFIERS, Verifier, factory_of, without_registering
+from ..core.records import EARNING, Json
+from .base import MARK, VERIFIERS, WRAPPED, Verifier, factory_of, without_registering
 
 _files: dict[tuple[Path, str], ModuleType] = {}
 
@@ -36,6 +36,8 @@ def load_verifier(spec: str, options: Mapping[str, Json] | None = None) -> Verif
             options do not fit; the message says which, and what there is.
     """
     where, colon, name = spec.rpartition(":")
+    if colon and not (where and name):
+        raise ConfigError(f"verifier {spec!r} is not of the form path/to/file.py:name")
     if colon:
         factory = _factory(_target(where, name, spec), spec)
     elif spec.endswith(".py"):
@@ -43,8 +45,8 @@ def load_verifier(spec: str, options: Mapping[str, Json] | None = None) -> Verif
         raise ConfigError(f"verifier {spec!r} names no function; write {spec}:NAME, with {there}")
     else:
         factory = VERIFIERS[spec]
-        if hasattr(factory, MARK) and not isinstance(factory, type):
-            factory = _factory(factory, spec)
+        if hasattr(factory, MARK):  # a plugin's entry point names the function itself
+            factory = factory_of(factory)
     return _made(factory, spec, dict(options or {}))
 
 
@@ -63,15 +65,15 @@ def portable_spec(spec: str) -> str:
         return f"{Path(where).absolute()}:{name}" if _is_file(where) else spec
     if spec.endswith(".py"):
         return spec
-    function = getattr(VERIFIERS[spec], MARK, None)
+    function = getattr(VERIFIERS[spec], WRAPPED, None)
     if function is None or not callable(function):
         return spec
     module = sys.modules.get(function.__module__)
     name = function.__qualname__
-    if "<" in name or "." in name or module is None:
+    if "." in name:
         raise ConfigError(f"verifier {spec!r} is defined inside {name!r}; move it to a file's top")
-    if module.__name__ != "__main__" and module.__spec__ is not None:
-        return f"{module.__name__}:{name}"
+    if module is not None and module.__spec__ is not None:  # its name is not that of `-m`'s main
+        return f"{module.__spec__.name}:{name}"
     file = getattr(module, "__file__", None)
     if file is None:
         raise ConfigError(
@@ -90,7 +92,7 @@ def file_of(spec: str) -> Path | None:
 
 def _made(factory: Callable[..., Verifier], spec: str, options: dict[str, Json]) -> Verifier:
     try:
-        inspect.signature(factory).bind(**options)
+        inspect.signature(factory, follow_wrapped=False).bind(**options)
     except TypeError as fault:
         raise ConfigError(f"verifier {spec!r} does not take these options: {fault}") from None
     try:
@@ -101,6 +103,11 @@ def _made(factory: Callable[..., Verifier], spec: str, options: dict[str, Json])
         raise ConfigError(
             f"{spec!r} gives a {type(made).__name__}, which is no verifier: that is a callable "
             "(text, problem) -> Verdict with the attributes cpu_seconds and on_budget"
+        )
+    if made.on_budget in EARNING or not made.cpu_seconds > 0:
+        raise ConfigError(
+            f"verifier {spec!r} has cpu_seconds={made.cpu_seconds} and on_budget="
+            f"{made.on_budget!r}; a budget is above 0, and exceeding it earns nothing"
         )
     return made
 
@@ -158,20 +165,23 @@ def _from_file(path: Path, spec: str) -> ModuleType:
         near = get_close_matches(path.name, beside, n=1)
         hint = f"; did you mean {path.parent / near[0]}?" if near else "; check the path"
         raise ConfigError(f"verifier {spec!r}: there is no file {path}{hint}")
-    digest = sha256(path.read_bytes()).hexdigest()[:12]
+    source = path.read_bytes()
+    digest = sha256(source).hexdigest()[:12]
     if (path, digest) in _files:
         return _files[path, digest]
     name = f"truing_user_{digest}_{path.stem}"
     module_spec = importlib.util.spec_from_file_location(name, path)
-    if module_spec is None or module_spec.loader is None:
-        raise ConfigError(f"verifier {spec!r}: {path} is not a Python file")
+    if module_spec is None:
+        raise ConfigError(f"verifier {spec!r}: {path} is not a Python file; its name ends in .py")
     module = importlib.util.module_from_spec(module_spec)
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     sys.modules[name] = module  # as dataclasses and pickle in the user's file expect
     try:
         with without_registering():  # two files may each have a function `check`
-            module_spec.loader.exec_module(module)
+            # Not by the loader: it would take a cached file for the edited one, and leave caches
+            # in the user's folder.
+            exec(compile(source, path, "exec"), vars(module))
     except BaseException:
         del sys.modules[name]
         raise

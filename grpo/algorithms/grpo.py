@@ -22,9 +22,9 @@ from ..losses import (
     k3_kl,
     token_weights,
 )
+from ..metrics import TokenMeter, group_metrics, rollout_metrics, timing_metrics
 from ..optimizer import Optimizer, OptimizerConfig
 from ..scoring import Timing, collect, with_advantages
-from ..statistics import TokenMeter, group_metrics, rollout_metrics, timing_metrics
 from .base import ALGORITHMS, AlgorithmConfig, Context, StepResult, timed
 
 

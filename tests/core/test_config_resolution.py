@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError, model_validator
 
@@ -132,6 +132,7 @@ trainers = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         Run,

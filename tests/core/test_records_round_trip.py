@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from truing.core.errors import DataError
@@ -75,11 +75,13 @@ rollouts = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(messages | problems | completions() | verdicts() | rollouts)
 def test_json_gives_the_same_record_back(record) -> None:
     assert type(record).from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
+@settings(deadline=None)
 @given(rollouts)
 def test_json_text_says_the_same(rollout: Rollout) -> None:
     assert json.loads(rollout.to_json_text()) == rollout.to_json()

@@ -62,8 +62,8 @@ def gradient(algorithm: GRPO) -> dict[str, torch.Tensor]:
     """Gradient of the whole first minibatch, before clipping."""
     from truing.grpo.advantage import group_relative
     from truing.grpo.algorithms.grpo import reward_table
+    from truing.grpo.metrics import TokenMeter
     from truing.grpo.scoring import with_advantages
-    from truing.grpo.statistics import TokenMeter
 
     rollouts, _ = algorithm._sample(1)
     rewards, valid = reward_table(rollouts, algorithm.config.group_size)
