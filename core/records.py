@@ -65,10 +65,9 @@ def _plain(value: object) -> Json:
     """`value` in lists, dicts, strings and numbers. Not by pydantic, which makes inf None."""
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, int | float):
-        return int(value) if isinstance(value, int) else float(value)
+    for kind in (str, int, float):
+        if isinstance(value, kind):  # an enum's member or a numpy number becomes plain
+            return kind(value)
     if isinstance(value, Record):
         return value.to_json()
     if isinstance(value, Mapping):
