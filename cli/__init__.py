@@ -4,6 +4,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 import typer
 
@@ -47,6 +48,10 @@ def _global_options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 the user can mend it, 1 our fault, 130 Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A model may write what the terminal's encoding, or any encoding, has no bytes for.
+            stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     sys.exit(run(words))
 
@@ -56,6 +61,8 @@ def run(words: list[str]) -> int:
     words, debug = _take_debug(words)
     try:
         code = build_app()(words, prog_name="truing", standalone_mode=False)
+        if code == INTERRUPTED:  # typer has made an exit code of Ctrl-C
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except CommandLineFault as fault:
         fault.show()  # type: ignore[attr-defined]

@@ -34,7 +34,8 @@ class Results:
         self.path = path
         self.outcomes: Counter[Outcome] = Counter()
         self.scores: list[float] = []
-        self.kept = 0
+        self.kept = 0  # verdicts that were there before
+        self.written = 0
         self._there: list[tuple[int, str]] = []
         if path is None:
             self._file: IO[str] = sys.stdout
@@ -80,9 +81,10 @@ class Results:
     def write(self, line: Line, verdict: Verdict) -> None:
         """Append one verdict; it survives the end of this process."""
         self._count(verdict)
+        self.written += 1
         record = {"line": line.number, "id": line.id, "key": line.key, **verdict.to_json()}
         if self.path is None:
-            print(json.dumps(record, ensure_ascii=False), file=self._file, flush=True)
+            print(json.dumps(record), file=self._file, flush=True)
             return
         with storage_faults(self.path):
             self._file.write(json.dumps(record) + "\n")

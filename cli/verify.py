@@ -114,7 +114,7 @@ def _echo(printed: str) -> None:
 
 def _print_verdict(verdict: Verdict, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(verdict.to_json(), ensure_ascii=False))
+        typer.echo(json.dumps(verdict.to_json()))
         return
     from rich.console import Console
 
@@ -161,8 +161,13 @@ def _verify_records(reader: "Reader", output: Path | None, workers: int | None) 
                 for line, verdict in _verdicts(results.unjudged(reader.lines()), pool):
                     results.write(line, verdict)
                     progress.advance(task)
-        finally:
-            _print_summary(results, console)
+        except BaseException as fault:
+            if results.written:
+                _print_summary(results, console)
+            if isinstance(fault, KeyboardInterrupt) and output is not None:
+                console.print("the same command goes on from here")
+            raise
+        _print_summary(results, console)
 
 
 def _verdicts(lines: "Iterator[Line]", pool: "VerifierPool") -> "Iterator[tuple[Line, Verdict]]":
