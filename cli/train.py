@@ -32,6 +32,9 @@ def train(
 ) -> None:
     """Train a model; the same command again goes on where it stopped."""
     from ..core.config import apply_overrides, read_toml, to_toml
+    from ..core.openmp import wait_asleep
+
+    wait_asleep()  # verifier processes need the cores that torch's idle threads would spin on
 
     tables = apply_overrides(read_toml(config), overrides or [])
     from ..grpo.run import RunFolder, resolve_run, set_aside

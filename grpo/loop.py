@@ -101,7 +101,7 @@ class Loop:
         """
         with closing(self.log), closing(self.display), StopRequest(self.display.note) as stop:
             found = self._resume()
-            if self.progress.stage == 0 and self.progress.step == 0:
+            if found is None:
                 self._boundary(f"before {self.config.stages[0]}", 0.0)
             while self.progress.stage < len(self.config.stages):
                 self._stage(found, stop)

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field, model_validator
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -329,7 +330,7 @@ def _pretrained(path: str, dtype: torch.dtype) -> tuple[Any, Any]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
         model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
-    except (OSError, ValueError, KeyError) as fault:
+    except (OSError, ValueError, KeyError, SafetensorError) as fault:
         first = (str(fault).strip() or type(fault).__name__).splitlines()[0]
         raise ModelError(
             f"cannot load model {path!r}: {first} If this machine has no network, give a local "

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import random
 import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,6 +17,7 @@ from safetensors.torch import load_file
 from truing.core.errors import CheckpointError, ConfigError, StorageError, VerifierFault
 from truing.core.records import Completion, Outcome, Problem, Verdict
 from truing.core.sampler import Sampler, SamplingParams
+from truing.grpo.checkpoint import CheckpointStore, restore
 from truing.grpo.data import load_problems
 from truing.grpo.display import PlainDisplay
 from truing.grpo.loop import Interrupted, Loop
@@ -298,3 +301,30 @@ def test_sections_and_stages_must_agree(tmp_path: Path) -> None:
         config_at(tmp_path, stages=["grpo"])
     with pytest.raises(ConfigError, match=r"no section \[grpo\]"):
         config_at(tmp_path, grpo=None)
+
+
+def test_a_run_killed_after_the_first_evaluation_does_not_repeat_it(
+    straight: Path, tmp_path: Path
+) -> None:
+    config = config_at(tmp_path / "run")
+    shutil.copytree(straight, tmp_path / "run")
+    store = CheckpointStore(tmp_path / "run" / "checkpoints", config.checkpoint)
+    first = store.load(store.names()[0])
+    for name in store.names()[1:]:
+        shutil.rmtree(store.folder / name)
+    shutil.rmtree(tmp_path / "run" / "model")
+    train(config)
+    labels = [
+        row["label"] for row in json.loads((tmp_path / "run" / "summary.json").read_text())["rows"]
+    ]
+    assert labels == ["before sft", "after sft", "after grpo"]
+    assert first.state["progress"]["results"]
+
+
+def test_saved_random_states_come_back(tmp_path: Path) -> None:
+    policy = Policy.load(config_at(tmp_path).model, seed=1)
+    store = CheckpointStore(tmp_path / "checkpoints", config_at(tmp_path).checkpoint)
+    store.save("one", policy, None, {})
+    drawn = [random.random(), np.random.random(), torch.rand(1).item()]
+    restore(store.load("one"), policy, None)
+    assert [random.random(), np.random.random(), torch.rand(1).item()] == drawn
