@@ -15,7 +15,7 @@ from typing import IO, Any
 from ..core.errors import DataError, TruingError
 from ..core.records import Completion, Json, Outcome, Problem, Verdict
 from ..verifiers import Item
-from ..verifiers.loading import file_of, portable_spec
+from ..verifiers.loading import check_problem, file_of, portable_spec
 
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 COMPLETION_KEYS = ("completion", "response", "text")
@@ -90,6 +90,7 @@ class Reader:
         if not isinstance(spec, str) or not spec:
             raise DataError("it names no verifier; add one, or pass --verifier")
         options = dict(self.options) if spec == self.spec else {}
+        check_problem(spec, problem)
         portable_spec(spec)
         ready = None
         if completion.truncated:  # as in training

@@ -98,8 +98,10 @@ def _one(spec: str, text: str, reference: str, options: dict[str, Json]) -> Verd
     from ..core.records import Problem
     from ..verifiers import VerifierPool
     from ..verifiers.direct import quick_verdict
+    from ..verifiers.loading import check_problem
 
     problem = Problem("", "", reference)
+    check_problem(spec, problem)
     quick = quick_verdict(spec, text, problem, options)
     if quick is not None:
         return quick

@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..core.errors import ConfigError, TruingError
-from ..core.records import EARNING, Json
+from ..core.errors import ConfigError, DataError, TruingError
+from ..core.records import EARNING, Json, Problem
 from .base import MARK, VERIFIERS, WRAPPED, Verifier, factory_of, without_registering
 
 _files: dict[tuple[Path, str], ModuleType] = {}
@@ -83,6 +83,25 @@ def portable_spec(spec: str) -> str:
     return f"{Path(file).absolute()}:{name}"
 
 
+def check_problem(spec: str, problem: Problem) -> None:
+    """Refuse a problem whose reference the verifier could never use, where it can tell.
+
+    A registered verifier may have a static method `check_reference(reference) -> str | None` that
+    says what is wrong. A problem judged by tests needs no reference.
+
+    Raises:
+        DataError: says what is wrong with the reference.
+        UnknownName: no verifier has that name.
+    """
+    if ":" in spec or problem.tests:
+        return
+    check = getattr(VERIFIERS[spec], "check_reference", None)
+    wrong = check(problem.reference) if check else None
+    if wrong:
+        shown = f"{problem.reference!r:.80}"
+        raise DataError(f"verifier {spec!r} cannot use the reference {shown}: {wrong}")
+
+
 def file_of(spec: str) -> Path | None:
     """The user's file in `path/to/file.py:name`; None for other specs and for missing files."""
     where, colon, _ = spec.rpartition(":")
@@ -98,7 +117,10 @@ def _made(factory: Callable[..., Verifier], spec: str, options: dict[str, Json])
     try:
         made = factory(**options)
     except ValidationError as fault:
-        raise ConfigError(f"verifier {spec!r}: {fault}") from None
+        faults = "; ".join(
+            f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in fault.errors()
+        )
+        raise ConfigError(f"options of verifier {spec!r}: {faults}") from None
     if not isinstance(made, Verifier):
         raise ConfigError(
             f"{spec!r} gives a {type(made).__name__}, which is no verifier: that is a callable "

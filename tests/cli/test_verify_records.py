@@ -15,6 +15,7 @@ import pytest
 
 from truing.cli import run
 from truing.core.records import Completion, FinishReason, Problem, Rollout, Verdict
+from truing.verifiers import VERIFIERS
 
 MINE = """
 import os, time
@@ -160,6 +161,23 @@ def test_a_record_without_a_verifier_is_named(tmp_path: Path, capsys) -> None:
     code, _, said = judge(capsys, write(tmp_path / "in.jsonl", [{"completion": "3"}]))
     assert code == 2
     assert "line 1: it names no verifier; add one, or pass --verifier" in said
+
+
+def test_a_reference_that_the_verifier_cannot_use_is_named(
+    tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Whole:
+        @staticmethod
+        def check_reference(reference: str) -> str | None:
+            return None if reference.isdigit() else "not a whole number"
+
+    monkeypatch.setattr(VERIFIERS, "_entries", dict(VERIFIERS._entries))
+    VERIFIERS.add("whole", Whole)  # type: ignore[arg-type]
+    source = write(tmp_path / "in.jsonl", [{"completion": "3", "reference": "3.5"}])
+    code, _, said = judge(capsys, "-v", "whole", source)
+    assert code == 2
+    assert "line 1: verifier 'whole' cannot use the reference '3.5': not a whole number" in said
+    assert judge(capsys, "-v", "whole", "-r", "3.5", "3")[0] == 2
 
 
 def test_half_a_surrogate_pair_goes_through(mine: str, tmp_path: Path, capsys) -> None:
