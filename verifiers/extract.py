@@ -1,0 +1,216 @@
+r"""From a response to its final answer: strict for training, lenient for evaluation.
+
+| in the response                              | strict               | lenient                   |
+|----------------------------------------------|----------------------|---------------------------|
+| `<think>` that is never closed                | no answer, truncated | the same                  |
+| text before the last `</think>`               | not looked at        | the same                  |
+| `\boxed{..}`, `<answer>..</answer>`,          | the answer, if all   | the last one              |
+| `#### ..`, "final answer is .."               | of them say the same |                           |
+| boxes joined by "and", "or", a comma          | one list             | the same                  |
+| an empty or unclosed last box                 | no answer            | the same                  |
+| "the answer is ..", "Answer: .."              | no answer            | the last one              |
+| "the answer is not .."                        | no answer            | the same                  |
+| a response that is one expression             | no answer            | the expression            |
+| else the last formula, bold text or number    | no answer            | the answer                |
+"""
+
+import re
+from typing import Literal, NamedTuple
+
+from ..core.records import Outcome
+from .latex.clean import closing
+from .prose import last_candidate, statement, whole
+
+Mode = Literal["strict", "lenient"]
+MAX_RESPONSE = 4_000_000
+TAIL = 20_000  # characters from the end in which the lenient rules look
+MAX_BOXES = 400
+
+
+class Extraction(NamedTuple):
+    """The answer found in a response, or why there is none.
+
+    Attributes:
+        answer: its text; None where there is none.
+        how: the rule that found it.
+        fallback: what to judge where `answer` is a sentence and the reference is not.
+        outcome: where there is no answer: `NO_ANSWER`, `TRUNCATED`, or `WRONG` for several.
+        working: the answer is a line of working, not marked as final.
+    """
+
+    answer: str | None
+    how: str
+    fallback: str | None = None
+    outcome: Outcome = Outcome.NO_ANSWER
+    working: bool = False
+
+
+class Marked(NamedTuple):
+    """An answer that the response marks as final, and where it ends."""
+
+    answer: str
+    how: str
+    end: int
+    fallback: str | None = None
+
+
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)|\\boxed\s+(\d+|[A-Za-z])(?![A-Za-z0-9])")
+_ANSWER_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+_HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
+_LATEX_NOISE = re.compile(
+    r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}|\\[\[\]()]|\\q?quad|\\[,;:! ]|\$|\*\*"
+    r"|[A-Za-z]\w*\s*=\s*$|(?<![A-Za-z])[A-Za-z](?:_\{?\w+\}?)?(?:\([a-z]\))?\s*="
+)
+_JOINT = re.compile(r"(?:\w+ ){0,3}?(?:\(\w\) )?(?:and|or|,|;)?(?: \w+){0,2}")
+_JOINERS = frozenset(("and", "or", ",", ";"))
+NOT_CLOSED = "the last box is never closed"
+
+
+def extract(response: str, mode: Mode = "strict") -> Extraction:
+    r"""The final answer of `response`.
+
+    >>> extract(r"So the sum is \boxed{\frac{1}{2}}.").answer
+    '\\frac{1}{2}'
+    >>> extract("So the sum is 12.").answer is None
+    True
+    >>> extract("So the sum is 12.", "lenient").answer
+    '12'
+    """
+    if len(response) > MAX_RESPONSE:
+        return Extraction(None, "the response is too long", outcome=Outcome.TRUNCATED)
+    text, thinking = after_thinking(response)
+    if thinking:
+        return Extraction(None, "thinking was never closed", outcome=Outcome.TRUNCATED)
+    boxes, unclosed = boxed(text)
+    if unclosed:
+        return Extraction(None, NOT_CLOSED, outcome=Outcome.TRUNCATED)
+    marked = sorted((*boxes, *_tagged(text), *_hashed(text), *_stated(text)), key=lambda m: m.end)
+    marked = _without_inner(marked)
+    if marked:
+        return _of_marked(marked, mode)
+    if mode == "strict":
+        return Extraction(None, "nothing is marked as the final answer")
+    return _lenient(text)
+
+
+def after_thinking(response: str) -> tuple[str, bool]:
+    """What follows the last `</think>`, and whether thinking was opened after it."""
+    close = response.rfind("</think>")
+    opened = response.rfind("<think>")
+    if opened > close:
+        return response, True
+    return (response[close + len("</think>") :], False) if close >= 0 else (response, False)
+
+
+def boxed(text: str) -> tuple[list[Marked], bool]:
+    """The boxed answers in order, neighbours joined; and whether the last box is unclosed."""
+    found: list[tuple[int, int, str]] = []
+    place = 0
+    while (match := _BOX.search(text, place)) is not None:
+        if match[1]:
+            found.append((match.start(), match.end(), match[1]))
+            place = match.end()
+            continue
+        close = closing(text, match.end())
+        if close < 0:
+            return [], True
+        found.append((match.start(), close + 1, text[match.end() + 1 : close]))
+        place = close + 1
+        if len(found) > MAX_BOXES * 50:
+            break
+    return _joined(text, found[-MAX_BOXES:]), False
+
+
+def _joined(text: str, found: list[tuple[int, int, str]]) -> list[Marked]:
+    groups: list[list[tuple[int, int, str]]] = []
+    for box in found:
+        if groups and _are_joined(text[groups[-1][-1][1] : box[0]]):
+            groups[-1].append(box)
+        else:
+            groups.append([box])
+    marked = []
+    for group in groups:
+        inner = [_bare_box(content) for _, _, content in group]
+        distinct = list(dict.fromkeys(inner)) if len(set(inner)) == 1 else inner
+        marked.append(Marked(", ".join(distinct), "boxed", group[-1][1]))
+    return marked
+
+
+def _bare_box(content: str) -> str:
+    return content.strip()
+
+
+def _are_joined(between: str) -> bool:
+    """Whether what stands between two boxes makes one list of them."""
+    if len(between) > 80 or "\n\n" in between:
+        return False
+    plain = _LATEX_NOISE.sub(lambda m: f" {m[1] or ''} ", between)
+    parts = re.findall(r"\(\w\)|\w+|[^\w\s]", plain)
+    joiners = [part for part in parts if part.lower() in _JOINERS]
+    others = [part for part in parts if part.lower() not in _JOINERS]
+    if not parts:
+        return True
+    if any(not part[-1].isalnum() and not part.startswith("(") for part in others):
+        return False
+    return len(others) <= 3 and 1 <= len(joiners) <= 2 and (len(joiners) == 1 or joiners[0] == ",")
+
+
+def _tagged(text: str) -> list[Marked]:
+    found = []
+    for match in _ANSWER_TAG.finditer(text) if "<answer>" in text else ():
+        inner, unclosed = boxed(match[1])
+        answer = inner[-1].answer if inner and not unclosed else match[1].strip()
+        found.append(Marked(answer, "answer tag", match.end()))
+    return found
+
+
+def _hashed(text: str) -> list[Marked]:
+    if "####" not in text:
+        return []
+    return [Marked(m[1].strip(), "####", m.end()) for m in _HASHES.finditer(text)]
+
+
+def _stated(text: str) -> list[Marked]:
+    """The last "final answer is ..." that holds no box."""
+    found = statement(text, final=True)
+    if found is None or _BOX.search(found.answer) or "####" in found.answer:
+        return []
+    if not found.answer:
+        return []
+    return [Marked(found.answer, "final answer", found.end, found.fallback)]
+
+
+def _without_inner(marked: list[Marked]) -> list[Marked]:
+    """A marked answer that ends inside another is the same answer."""
+    return marked
+
+
+def _of_marked(marked: list[Marked], mode: Mode) -> Extraction:
+    last = marked[-1]
+    if not last.answer:
+        return Extraction(None, f"{last.how}: empty")
+    if mode == "strict":
+        different = list(dict.fromkeys("".join(m.answer.split()).strip("$.") for m in marked))
+        if len(different) > 1:
+            return Extraction(
+                None, f"{len(different)} different final answers", outcome=Outcome.WRONG
+            )
+        if last.fallback is not None and not whole(last.answer):
+            return Extraction(last.answer, last.how)
+    return Extraction(last.answer, last.how, last.fallback if mode == "lenient" else None)
+
+
+def _lenient(text: str) -> Extraction:
+    tail = text[-TAIL:]
+    if (single := whole(text)) is not None:
+        return Extraction(single, "the whole response", working=True)
+    stated = statement(tail, final=False)
+    if stated is not None:
+        if stated.negated:
+            return Extraction(None, "only says what the answer is not")
+        if stated.answer:
+            return Extraction(stated.answer, "answer is", stated.fallback, working=True)
+    candidate = last_candidate(tail)
+    if candidate is None:
+        return Extraction(None, "no number or formula")
+    return Extraction(candidate, "the last formula or number", working=True)
