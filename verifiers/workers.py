@@ -61,7 +61,7 @@ class VerifierPool:
         ConfigError: an argument is out of range, or this process is itself a worker.
 
     >>> problem = Problem(id="1", prompt="What is 1/4 + 1/4?", reference="1/2")
-    >>> with VerifierPool(workers=1) as pool:  # doctest: +SKIP
+    >>> with VerifierPool(workers=1) as pool:
     ...     pool.submit("math", r"It is \boxed{0.5}.", problem).result().outcome.value
     'correct'
     """

@@ -147,6 +147,12 @@ def test_an_unknown_name_suggests_a_near_one(monkeypatch: pytest.MonkeyPatch) ->
         load_verifier("soduku")
 
 
+def test_all_faults_of_a_registered_verifiers_options_stand_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"options of verifier 'math': .*extraction.*;") as caught:
+        load_verifier("math", {"extraction": "x", "wat": 1})
+    assert "\n" not in str(caught.value)
+
+
 def test_an_installed_plugin_is_a_verifier_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
