@@ -4,21 +4,18 @@ It stops at the first certain step. Each step either proves the answer right or 
 evidence by sampling, or passes on; what is left at the end is undecided and earns nothing.
 """
 
-import re
-
+from .clock import seconds_of_day
 from .conventions import DEFAULT, Conventions
 from .latex.tree import ONE, LimitReached, Node, ParseFailure
 from .matrices import entries, folded
-from .reading import Reading, words
+from .reading import EMPTY, Reading, words
 from .realsets import read_set, same_set, surely_set
 from .relations import same_relation
-from .scalars import Decision, same_scalar
+from .scalars import Decision, same_scalar, units_of
 from .several import is_several, same_in_order, same_several
-from .shapes import without_signs
+from .shapes import with_bound_names, without_signs
 
 MAX_COMPARISONS = 3_000
-
-_TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
 
 
 def same_answer(
@@ -37,13 +34,18 @@ def same_answer(
         return Decision(False, "an empty answer")
     if answer.form == reference.form:
         return Decision(True, "the same text")
+    if EMPTY in (answer.failure, reference.failure):
+        return Decision(False, "an empty answer")
+    times = seconds_of_day(answer.text), seconds_of_day(reference.text)
+    if None not in times:
+        return Decision(times[0] == times[1], "times of day, compared as such")
     if answer.node is not None and reference.node is not None:
         judge = Judge(rules, working=working)
         found = judge.same(answer.node, reference.node)
         if not found.same and (answer.listed or reference.listed):
             other = judge.same(answer.listed or answer.node, reference.listed or reference.node)
             found = other if other.same else found
-        return _as_times(answer, reference, found)
+        return found
     if answer.limited or reference.limited:
         return Decision(None, f"undecided: {answer.failure or reference.failure}")
     return same_words(answer.text, reference.text)
@@ -55,13 +57,6 @@ def same_words(answer: str, reference: str) -> Decision:
     if mine and mine == theirs:
         return Decision(True, "the same words")
     return Decision(False, "different words")
-
-
-def _as_times(answer: Reading, reference: Reading, found: Decision) -> Decision:
-    """12:30 is a time rather than a ratio where both are written so; then only text decides."""
-    if found.same and _TIME.fullmatch(answer.form) and _TIME.fullmatch(reference.form):
-        return Decision(False, "different times")
-    return found
 
 
 class Judge:
@@ -79,6 +74,7 @@ class Judge:
             return Decision(None, "undecided: too many parts to compare")
         if answer == reference:
             return Decision(True, "the same expression")
+        answer, reference = with_bound_names(answer, reference)
         try:
             answer, reference = folded(without_signs(answer)), folded(without_signs(reference))
             return self._kinds(answer, reference)
@@ -111,7 +107,12 @@ class Judge:
         return same_scalar(answer, reference, self.rules)
 
     def conflict(self, one: Node, other: Node) -> bool:
-        """Whether two members of a chain surely differ; with a unit on one only, nobody knows."""
+        """Whether two members of a chain surely differ.
+
+        In working, 2 hours = 120 is a conversion whose second unit was left out.
+        """
+        if self.working and bool(units_of(one)) is not bool(units_of(other)):
+            return False
         return self.same(one, other).same is False
 
     def _sets(self, answer: Node, reference: Node) -> Decision | None:
@@ -126,6 +127,10 @@ class Judge:
             names = self.same(mine.subject, theirs.subject)
             if not names.same:
                 return Decision(False, "sets of values of different variables")
+        if mine.node.op == theirs.node.op == "group" and mine.node.text == theirs.node.text != "{}":
+            bounds = same_in_order(self, mine.node.args, theirs.node.args)
+            if bounds.same:
+                return bounds
         same, reason = same_set(mine.node, theirs.node)
         return Decision(same, reason if same is not None else f"undecided: {reason}")
 

@@ -55,6 +55,7 @@ class Marked(NamedTuple):
 
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)|\\boxed\s+(\d+|[A-Za-z])(?![A-Za-z0-9])")
+_PERCENT = re.compile(r"\s*\$?\s*(?:percent\b|pct\b|\\?%)")
 _ANSWER_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
 _LATEX_NOISE = re.compile(
@@ -63,6 +64,7 @@ _LATEX_NOISE = re.compile(
 )
 _JOINT = re.compile(r"(?:\w+ ){0,3}?(?:\(\w\) )?(?:and|or|,|;)?(?: \w+){0,2}")
 _JOINERS = frozenset(("and", "or", ",", ";"))
+NOTHING_FOUND = "no number or formula"
 NOT_CLOSED = "the last box is never closed"
 
 
@@ -85,7 +87,6 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
     if unclosed:
         return Extraction(None, NOT_CLOSED, outcome=Outcome.TRUNCATED)
     marked = sorted((*boxes, *_tagged(text), *_hashed(text), *_stated(text)), key=lambda m: m.end)
-    marked = _without_inner(marked)
     if marked:
         return _of_marked(marked, mode)
     if mode == "strict":
@@ -114,8 +115,10 @@ def boxed(text: str) -> tuple[list[Marked], bool]:
         close = closing(text, match.end())
         if close < 0:
             return [], True
-        found.append((match.start(), close + 1, text[match.end() + 1 : close]))
-        place = close + 1
+        after = _PERCENT.match(text, close + 1)
+        content = text[match.end() + 1 : close] + ("%" if after else "")
+        place = after.end() if after else close + 1
+        found.append((match.start(), place, content))
         if len(found) > MAX_BOXES * 50:
             break
     return _joined(text, found[-MAX_BOXES:]), False
@@ -130,14 +133,10 @@ def _joined(text: str, found: list[tuple[int, int, str]]) -> list[Marked]:
             groups.append([box])
     marked = []
     for group in groups:
-        inner = [_bare_box(content) for _, _, content in group]
+        inner = [content.strip() for _, _, content in group]
         distinct = list(dict.fromkeys(inner)) if len(set(inner)) == 1 else inner
         marked.append(Marked(", ".join(distinct), "boxed", group[-1][1]))
     return marked
-
-
-def _bare_box(content: str) -> str:
-    return content.strip()
 
 
 def _are_joined(between: str) -> bool:
@@ -180,11 +179,6 @@ def _stated(text: str) -> list[Marked]:
     return [Marked(found.answer, "final answer", found.end, found.fallback)]
 
 
-def _without_inner(marked: list[Marked]) -> list[Marked]:
-    """A marked answer that ends inside another is the same answer."""
-    return marked
-
-
 def _of_marked(marked: list[Marked], mode: Mode) -> Extraction:
     last = marked[-1]
     if not last.answer:
@@ -200,6 +194,24 @@ def _of_marked(marked: list[Marked], mode: Mode) -> Extraction:
     return Extraction(last.answer, last.how, last.fallback if mode == "lenient" else None)
 
 
+_LEADING_LETTER = re.compile(r"^\W*([A-Z])(?:[.):]|\s*$)")
+_LONE_LETTER = re.compile(r"(?<![\w'])\(?([A-HJ-Z])\)?(?![\w'])")
+
+
+def choice_letter(response: str) -> str | None:
+    """The option that a response names: the letter it begins with, or its only lone capital.
+
+    >>> choice_letter("A. Because B is not valid")
+    'A'
+    """
+    text, _ = after_thinking(response)
+    leading = _LEADING_LETTER.match(text)
+    if leading is not None:
+        return leading[1]
+    letters = set(_LONE_LETTER.findall(text[-TAIL:]))
+    return letters.pop() if len(letters) == 1 else None
+
+
 def _lenient(text: str) -> Extraction:
     tail = text[-TAIL:]
     if (single := whole(text)) is not None:
@@ -212,5 +224,5 @@ def _lenient(text: str) -> Extraction:
             return Extraction(stated.answer, "answer is", stated.fallback, working=True)
     candidate = last_candidate(tail)
     if candidate is None:
-        return Extraction(None, "no number or formula")
+        return Extraction(None, NOTHING_FOUND)
     return Extraction(candidate, "the last formula or number", working=True)

@@ -14,8 +14,8 @@ from ..core.records import Outcome, Problem, Verdict
 from .base import VERIFIERS
 from .conventions import Conventions
 from .equality import same_answer
-from .extract import Extraction, Mode, extract
-from .reading import Reading, read, read_reference
+from .extract import NOTHING_FOUND, Extraction, Mode, choice_letter, extract
+from .reading import EMPTY, Reading, read, read_reference
 from .scalars import Decision
 
 CPU_SECONDS = 5.0
@@ -55,7 +55,7 @@ class MathVerifier:
     def __call__(self, text: str, problem: Problem) -> Verdict:
         """The verdict, by every step there is; may be slow."""
         started = perf_counter()
-        found = extract(text, self.options.extraction)
+        found = self._extract(text, problem.reference)
         decision = self._decide(found, problem.reference)
         if decision is not None and decision.same is None and decision.symbolic:
             decision = self._symbolic(found, problem.reference, decision)
@@ -64,11 +64,20 @@ class MathVerifier:
     def quick(self, text: str, problem: Problem) -> Verdict | None:
         """The verdict at bounded cost, or None where only the symbolic step could give it."""
         started = perf_counter()
-        found = extract(text, self.options.extraction)
+        found = self._extract(text, problem.reference)
         decision = self._decide(found, problem.reference)
         if decision is not None and decision.same is None and decision.symbolic:
             return None
         return self._verdict(found, decision, perf_counter() - started)
+
+    def _extract(self, text: str, reference: str) -> Extraction:
+        found = extract(text, self.options.extraction)
+        letter = (
+            self.options.extraction == "lenient" and len(reference) == 1 and reference.isupper()
+        )
+        if letter and found.how == NOTHING_FOUND:
+            return found._replace(answer=choice_letter(text), how="the option's letter")
+        return found
 
     def _decide(self, found: Extraction, reference: str) -> Decision | None:
         if found.answer is None:
@@ -149,7 +158,7 @@ def check_reference(reference: str) -> None:
     """
     found: Reading = read_reference(reference)
     shown = reference if len(reference) <= SHOWN else reference[:SHOWN] + "..."
-    if not found.form:
+    if found.failure == EMPTY:
         raise DataError(
             f"reference answer {shown!r} is empty; give each problem its answer, or leave it out"
         )

@@ -8,12 +8,15 @@ import re
 from typing import NamedTuple
 
 from .latex.clean import prepare, unwrap
+from .latex.names import PLAIN_FUNCTIONS
 from .latex.parser import parse
 from .latex.tree import LimitReached, ParseFailure
+from .latex.units import SPELLINGS
 from .reading import NUMBER_WORDS, number_in_words
 
 MAX_STATEMENT = 1_000
 MAX_WHOLE = 2_000
+MAX_FORMULA_WORDS = 3
 
 _FINAL = re.compile(r"final\s+answer\b", re.IGNORECASE)
 _ANSWER = re.compile(
@@ -33,15 +36,20 @@ _SPAN = re.compile(
     re.DOTALL,
 )
 _BARE = re.compile(
-    r"-?\s?\\d?frac\s?\{[^{}]{1,60}\}\s?\{[^{}]{1,60}\}|-?\d*\s?\\sqrt\s?\{[^{}]{1,60}\}"
+    r"-?\s?\\d?frac\s?\{[^{}]{1,60}\}\s?\{[^{}]{1,60}\}|(?<!\d)-?\d{0,12}\s?\\sqrt\s?\{[^{}]{1,60}\}"
 )
 _NUMBER = re.compile(
-    r"(?<![\w.\\/^_{])(?:[-−](?=[\d.]))?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
-    r"(?:\s?/\s?\d+(?![\d.]))?(?:\s?(?:\\?%|percent\b|pct\b))?(?![\w\"'^_\\]|[.,]\d)"
-    r"|(?<![A-Za-z\w.\\/^_{])(?:[-−](?=\d))?\d[\d,.]*\d?(?=m²|m³|[\u0900-\uffff])"
+    r"(?<![A-Za-z0-9.\\/^_{])(?:[-−](?=[\d.]))?"
+    r"(?:\d{1,3}(?:,\d{3}){1,9}(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
+    r"(?:\s?/\s?\d+(?!\d|\.\d))?(?:\s?(?:\\?%|percent\b|pct\b))?"
+    r"(?![A-Za-z0-9_\"'^\\]|[.,]\d)|(?<![\w.])\d[\d,.]{0,20}(?=[a-z]{1,2}[²³])"
 )
 _EUROPEAN = re.compile(r"^(-?)(\d+),(\d+)$")
+_LEFT_SIDE = re.compile(r"[A-Za-z0-9+\-*/^(). ]*$")
 _AFTER_SPAN = re.compile(r"\s*(?:\\?%|percent\b|pct\b)")
+
+
+_KNOWN = frozenset((*SPELLINGS, "and", "or", "infinity"))
 
 
 class Statement(NamedTuple):
@@ -107,6 +115,9 @@ def whole(text: str) -> str | None:
     if not bare or len(bare) > MAX_WHOLE:
         return None
     inner = unwrap(bare)
+    formula = inner != bare and bare[0] in "$\\"
+    if not formula and _is_prose(inner):
+        return None
     if "$" in inner.replace("\\$", ""):
         inner_plain = _SPAN.sub(lambda m: f" {m[1] or m[2] or m[3] or m[4]} ", inner)
         if "$" in inner_plain.replace("\\$", ""):
@@ -115,10 +126,17 @@ def whole(text: str) -> str | None:
     try:
         node = parse(prepare(inner))
     except (ParseFailure, LimitReached):
+        return inner if formula and len(inner.split()) <= MAX_FORMULA_WORDS else None
+    if node.op == "text" and not formula:
         return None
-    if node.op == "text":
-        return None
-    return decimal_comma(inner)
+    return inner if formula else decimal_comma(inner)
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a text holds two words that are no functions, units or connectives."""
+    plain = re.sub(r"\\[A-Za-z]+(?:\s*\{[^{}]*\})?", " ", text)
+    words = re.findall(r"[A-Za-z]{2,}", plain)
+    return sum(not (word in PLAIN_FUNCTIONS or word in _KNOWN) for word in words) > 1
 
 
 def decimal_comma(text: str) -> str:
@@ -148,11 +166,23 @@ def last_candidate(text: str) -> str | None:
         for last in pattern.finditer(outside):  # noqa: B007 - the last one is wanted
             pass
         if last is not None and (best is None or last.end() > best[0]):
-            best = (last.end(), last[0])
+            found = _equation(outside[: last.start()]) + last[0]
+            best = (last.end(), decimal_comma(found) if pattern is _NUMBER else found)
     words = _words_at_end(outside)
     if words is not None and (best is None or best[0] < len(outside) - len(words) - 40):
         return words
-    return decimal_comma(best[1]) if best else None
+    return best[1] if best else None
+
+
+def _equation(before: str) -> str:
+    """The left side of an equation in variables that ends here: in 3x+4y=0 the 0 is no answer."""
+    before = before[-60:].rstrip()
+    if not before.endswith("="):
+        return ""
+    run = _LEFT_SIDE.search(before[:-1])
+    left = re.split(r"[A-Za-z]{2,}", run[0])[-1].strip() if run else ""
+    has_letter = any(char.isalpha() for char in left)
+    return f"{left}=" if has_letter and any(char in "+-*0123456789" for char in left) else ""
 
 
 def _blanked(text: str, spans: list[re.Match[str]]) -> str:

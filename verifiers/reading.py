@@ -5,16 +5,18 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from .latex.clean import normal_form, prepare, unwrap
+from .latex.clean import closing, normal_form, prepare, unwrap
 from .latex.parser import parse
 from .latex.tree import LimitReached, Node, ParseFailure
 
 MAX_TEXT = 100_000
+EMPTY = "empty"
 
 _AMBIGUOUS = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?![\d])")
 _COMMANDS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|textnormal)(?![A-Za-z])")
 _WORDS = re.compile(r"[A-Za-z\u00c0-\uffff]+|\d+(?:\.\d+)?|[-+*/=<>^_\\]")
 _ARTICLES = frozenset(("the", "a", "an"))
+_CUT_BOX = re.compile(r"^\s*\$?\\{1,2}boxed\{")
 _LABELLED = re.compile(
     r"(?:^|[,;]\s*|\band\s+)([A-Z][A-Za-z]*(?: [A-Za-z0-9]+)?)\s*[:=]\s*(?=[-\d\\(])"
 )
@@ -50,7 +52,7 @@ def read(text: str) -> Reading:
     prepared = prepare(bare)
     form = normal_form(prepared)
     if not form:
-        return Reading(bare, form, failure="empty")
+        return Reading(bare, text.strip(), failure=EMPTY)
     worded = number_in_words(bare)
     if worded is not None:
         return Reading(bare, form, Node("num", number=worded))
@@ -66,8 +68,21 @@ def read(text: str) -> Reading:
 
 @lru_cache(maxsize=4096)
 def read_reference(text: str) -> Reading:
-    """As `read`, remembered: a reference meets many answers."""
-    return read(text)
+    """As `read`, remembered: a reference meets many answers.
+
+    A reference is trusted, so two faults of data sets are mended: a box that was cut off before
+    its end, and a chain with notation that is unknown before its last value.
+    """
+    found = read(text)
+    if found.node is not None or found.limited or len(text) > MAX_TEXT:
+        return found
+    cut = _CUT_BOX.match(text)
+    if cut is not None and closing(text, cut.end() - 1) < 0:
+        return read(text[cut.end() :])
+    before, equals, last = found.text.rpartition("=")
+    if equals and not found.broken and before.count("=") and (value := read(last)).node is not None:
+        return found._replace(node=value.node)
+    return found
 
 
 def _as_list(prepared: str) -> Node | None:

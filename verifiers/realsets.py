@@ -185,13 +185,13 @@ def _linear(left: Node, operator: str, right: Node) -> RealSet | None:
             return None
         heights.append(height)
     slope = heights[1] - heights[0]
-    if not slope or heights[2] - heights[1] != slope or _higher(difference, name):
+    if not slope or heights[2] - heights[1] != slope or higher(difference, name):
         return None
     root = Node("num", number=-heights[0] / slope)
     return _one_sided(Node("sym", text=name), operator if slope > 0 else _FLIPPED[operator], root)
 
 
-def _higher(node: Node, name: str) -> bool:
+def higher(node: Node, name: str) -> bool:
     """Whether the variable stands in a power, a denominator or a function."""
     return any(
         part.op in ("pow", "call", "div", "apply", "mod")

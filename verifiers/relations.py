@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .latex.tree import LimitReached, Node
+from .realsets import higher
 from .sampling import same_equation
 from .scalars import Decision, as_decimal
 from .shapes import Answer, read_chain, substituted
@@ -28,6 +29,10 @@ def same_relation(judge: Judge, answer: Node, reference: Node) -> Decision:
         if found is not None:
             return found
     mine, theirs = _constant(judge, answer, mine), _trusted(reference, theirs)
+    if theirs.value is reference and reference.text == "=" and mine.name is None:
+        solved = _solved_for_y(reference, mine.value)
+        if solved is not None:
+            return judge.same(*solved)
     if mine.value.op == "rel" or theirs.value.op == "rel":
         return _as_written(judge, mine.value, theirs.value)
     if mine.name is not None and theirs.name is not None:
@@ -80,6 +85,18 @@ def _trusted(node: Node, chain: Answer) -> Answer:
     if chain.value is node and node.op == "rel" and node.text == "=" and _closed(node):
         return Answer(node.args[-1])
     return chain
+
+
+def _solved_for_y(equation: Node, value: Node) -> tuple[Node, Node] | None:
+    """Both sides of an equation that is linear in y, with `value` in its place."""
+    if len(equation.args) != 2 or any(part.text == "y" for part in value.walk()):
+        return None
+    if higher(equation, "y") or not any(part.text == "y" for part in equation.walk()):
+        return None
+    if value.op in ("rel", "group", "list", "text"):
+        return None
+    left, right = (substituted(side, "y", value) for side in equation.args)
+    return left, right
 
 
 def _closed(node: Node) -> bool:

@@ -78,6 +78,8 @@ def _mentions(name: Node, members: tuple[Node, ...]) -> bool:
         return any(
             part.op == "apply" and part.text == name.text for m in members for part in m.walk()
         )
+    if name.op in ("group", "list"):
+        return any(_mentions(part, members) for part in name.args)
     letters = {part.text for part in name.walk() if part.op == "sym"}
     return any(part.op == "sym" and part.text in letters for m in members for part in m.walk())
 
@@ -112,13 +114,6 @@ def _signed(node: Node, *, upper: bool) -> Node:
     if not node.args:
         return node
     return node._replace(args=tuple(_signed(part, upper=upper) for part in node.args))
-
-
-def items_of(node: Node) -> tuple[Node, ...]:
-    """The members of a list, a set or a tuple; of anything else, itself."""
-    if node.op in ("list", "group"):
-        return node.args
-    return (node,)
 
 
 def with_labels(items: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -169,6 +164,44 @@ def split_tuple_assignment(node: Node) -> Node:
         return node
     pairs = zip(names.args, values.args, strict=True)
     return Node("list", tuple(Node("rel", pair, "=") for pair in pairs))
+
+
+_INTEGERS = frozenset("kmn")
+
+
+def with_bound_names(answer: Node, reference: Node) -> tuple[Node, Node]:
+    """Both sides with a parameter of the answer named as in the reference.
+
+    A name is bound, and so free to choose, where the answer says "for some t", or where an
+    integer letter counts multiples of pi in both: k pi and n pi are the same solutions.
+    """
+    said = answer.text if answer.op == "quantified" else ""
+    answer, reference = (s.args[0] if s.op == "quantified" else s for s in (answer, reference))
+    mine, theirs = _letters(answer), _letters(reference)
+    lost, new = theirs - mine, mine - theirs
+    if len(new) != 1:
+        return answer, reference
+    old = next(iter(new))
+    if old == said and len(lost) == 1:
+        return substituted(answer, old, Node("sym", text=next(iter(lost)))), reference
+    counting = lost & _INTEGERS
+    if old in _INTEGERS and len(counting) == 1 and _counts(answer) and _counts(reference):
+        return substituted(answer, old, Node("sym", text=next(iter(counting)))), reference
+    return answer, reference
+
+
+def _letters(node: Node) -> set[str]:
+    return {part.text for part in node.walk() if part.op == "sym"}
+
+
+def _counts(node: Node) -> bool:
+    """Whether an integer letter stands as a factor beside pi."""
+    return any(
+        part.op == "mul"
+        and any(factor.op == "const" and factor.text == "pi" for factor in part.args)
+        and any(factor.op == "sym" and factor.text in _INTEGERS for factor in part.args)
+        for part in node.walk()
+    )
 
 
 def substituted(node: Node, old: str, new: Node) -> Node:

@@ -135,7 +135,7 @@ def _run(parser: Parser, text: str) -> Node:
         return _NAMED[names.CONSTANTS[text]]
     if text in names.PLAIN_FUNCTIONS:
         return functions.call(parser, names.ALIASES.get(text, text))
-    if text.lower() in names.WORDS or len(text) > 3:
+    if (text.lower() in names.WORDS and not text.isupper()) or len(text) > 3:
         if len(set(text)) == 1 and len(text) < 64:
             return Node("mul", tuple(letter(parser, char) for char in text))
         raise ParseFailure(f"the word {text!r}")

@@ -74,6 +74,7 @@ MAYBE_FUNCTION_LETTERS = frozenset(
 # Short words that are never a product of variables.
 WORDS = frozenset(
     (
+        "so but may can has was get our out how let per who use so that this which "
         "no yes odd even is are the of to if for all any not none east west up down left "
         "right it at by on as be he we an true false one two six ten day am pm"
     ).split()

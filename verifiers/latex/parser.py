@@ -253,7 +253,7 @@ def parse(prepared: str, *, thousands: bool = True) -> Node:
     parser = Parser(tokenize(prepared, thousands=thousands))
     if parser.token[0] == "stop":
         raise ParseFailure("empty", broken=True)
-    node = parser.list()
+    node = postfix.qualified(parser, parser.list())
     if parser.token[0] != "stop":
         left = parser.token[1]
         raise ParseFailure(f"{left!r} has no place here", broken=left in "{}")

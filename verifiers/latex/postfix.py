@@ -139,8 +139,7 @@ def words(parser: Parser, left: Node, power: int) -> tuple[bool, Node | None]:
         ]
         return True, None
     if any(_ahead(parser).startswith(qualifier) for qualifier in names.QUALIFIERS):
-        _drop_rest(parser)
-        return True, left
+        return True, None
     if kind == "style" and len(plain) == 1 and not _is_amount(left):
         return False, None
     if kind == "run" and not _is_word(text, spaced, left):
@@ -172,7 +171,9 @@ def _is_word(text: str, spaced: bool, left: Node) -> bool:
         return _is_amount(left) and (text not in SHORT or spaced)
     if len(text) > 3 and len(set(text)) > 1:
         return True
-    return text.lower() in names.WORDS or (text in ("th", "st", "nd", "rd") and left.op == "num")
+    return (text.lower() in names.WORDS and not text.isupper()) or (
+        text in ("th", "st", "nd", "rd") and left.op == "num"
+    )
 
 
 def _skip_blank(parser: Parser, left: Node) -> tuple[bool, Node | None]:
@@ -190,8 +191,15 @@ def _ahead(parser: Parser) -> str:
     return " ".join(parts)
 
 
-def _drop_rest(parser: Parser) -> None:
+def qualified(parser: Parser, node: Node) -> Node:
+    """`node` with the qualification "for some integer t" that may end the text."""
+    if not any(_ahead(parser).startswith(qualifier) for qualifier in names.QUALIFIERS):
+        return node
+    last = parser.tokens[-2]
     parser.place = len(parser.tokens) - 1
+    name = last[1].strip()
+    said = last[0] in ("run", "style", "text") and len(name) == 1
+    return Node("quantified", (node,), name if said else "")
 
 
 def _labelled(parser: Parser, left: Node) -> Node:

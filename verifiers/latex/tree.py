@@ -35,7 +35,8 @@ class Node(NamedTuple):
             `group` (text: its two brackets, as in `[)` or `{}`), `list` (text: `or` where said),
             `rel` (text: the operators, blank-separated), `builder` (variable, condition),
             `union`, `intersection`, `difference`, `matrix` (text: environment; args are `row`s),
-            `row`, `cases`, `big` (text: sum, prod, int, lim, ...; args: body, bounds).
+            `row`, `cases`, `quantified` (text: the variable of "for some"),
+            `big` (text: sum, prod, int, lim, ...; args: body, bounds).
         args: its parts.
         text: see `op`.
         number: the exact value of a `num`.
