@@ -114,7 +114,7 @@ def _equations(
         return Decision(False, "other sums")
     if mine.name is not None and theirs.name is not None:
         found = _named(judge, mine, theirs)
-        if found.same is not False or mine.name.op != "sym" or theirs.name.op != "sym":
+        if found.same is not False or mine.name == theirs.name:
             return found
     if any(part.op in ("group", "list", "matrix") for s in (answer, reference) for part in s.args):
         return None

@@ -197,6 +197,13 @@ class _Comparison:
 
     def proportional(self) -> tuple[Sampled, int]:
         """Whether one side is a constant multiple of the other, and that constant's sign."""
+        found = self._ratio()
+        if found[0].same is None and not self.complex:
+            self.complex = True  # nowhere real: the complex values will do
+            found = self._ratio()
+        return found
+
+    def _ratio(self) -> tuple[Sampled, int]:
         _, precise = contexts()
         ratio: Number = None
         used, zero = 0, 0

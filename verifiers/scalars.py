@@ -56,12 +56,19 @@ def same_scalar(answer: Node, reference: Node, rules: Conventions) -> Decision:
         limited = str(fault)
     else:
         return _rationals(answer, reference, left, right, rules)
+    if _structured(answer) is not _structured(reference):
+        return Decision(False, "a value against what is none")
     if unevaluated(answer) and not unevaluated(reference):
         return Decision(False, "left unevaluated")
     try:
         return _sampled(answer, reference, rules)
     except LimitReached as fault:
         return Decision(None, f"undecided: {limited or fault}")
+
+
+def _structured(node: Node) -> bool:
+    """Whether a tree holds a list, an interval or a relation, and so is no single value."""
+    return any(part.op in ("group", "list", "union") for part in node.walk())
 
 
 def unevaluated(node: Node) -> bool:
