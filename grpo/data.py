@@ -17,10 +17,10 @@ from pydantic import Field, model_validator
 from ..core.errors import DataError
 from ..core.records import Problem
 from ..core.sampler import Prompt
-from ..verifiers import VERIFIERS
+from ..verifiers.loading import check_problem
 from .generators import generate
 from .hub import read_folder, read_hub
-from .mapping import QUESTION, ColumnsConfig, PromptStyle, check_columns, problem_from_row, shown
+from .mapping import QUESTION, ColumnsConfig, PromptStyle, check_columns, problem_from_row
 from .tables import Row, read_file
 
 __all__ = ["ColumnsConfig", "DataConfig", "ProblemSet", "content_hash", "load_problems"]
@@ -182,8 +182,6 @@ def _read(config: DataConfig, verifier: str, notes: list[str]) -> list[Problem]:
     """Every row as a problem, checked, without duplicates, in the source's order."""
     rows = _rows(config)
     check_columns(rows, config.columns, config.source)
-    known = verifier in VERIFIERS  # a file's verifier is not: whoever wrote it knows its data
-    check = getattr(VERIFIERS[verifier], "check_reference", None) if known else None
     usable: list[tuple[Row, Problem]] = []
     faults: list[DataError] = []
     for row in rows:
@@ -195,11 +193,8 @@ def _read(config: DataConfig, verifier: str, notes: list[str]) -> list[Problem]:
                 reference_pattern=config.reference_pattern,
                 split=config.split,
             )
-            if check and problem.reference and (wrong := check(problem.reference)):
-                raise DataError(
-                    f"{row.place}: verifier {verifier!r} cannot use the reference "
-                    f"{shown(problem.reference)}: {wrong}"
-                )
+            if verifier and problem.reference:
+                _check_reference(verifier, problem, row)
             usable.append((row, problem))
         except DataError as fault:
             faults.append(fault)
@@ -220,6 +215,13 @@ def _rows(config: DataConfig) -> list[Row]:
     if path.is_dir():
         return read_folder(path, name=config.name, split=config.split)
     return read_file(path)
+
+
+def _check_reference(verifier: str, problem: Problem, row: Row) -> None:
+    try:
+        check_problem(verifier, problem)
+    except DataError as fault:
+        raise DataError(f"{row.place}: {fault}") from None
 
 
 def _distinct(

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -83,6 +84,8 @@ class Policy:
         self.device = torch.device(_device(config.device))
         self.version = 0
         self._reference: dict[str, Tensor] | None = None
+        # A prompt is met again in each epoch, and once for every completion of its group.
+        self._encoded = lru_cache(maxsize=1 << 16)(self._encode)
         model = model.to(self.device)
         if config.lora is not None:
             model = _with_lora(model, config.lora)
@@ -129,6 +132,9 @@ class Policy:
         Raises:
             ModelError: chat messages, but the tokenizer has no chat template.
         """
+        return self._encoded(prompt)
+
+    def _encode(self, prompt: Prompt) -> tuple[int, ...]:
         if isinstance(prompt, str):
             return tuple(self.tokenizer(prompt)["input_ids"])
         if not self.tokenizer.chat_template:

@@ -70,6 +70,15 @@ class MathVerifier:
             return None
         return self._verdict(found, decision, perf_counter() - started)
 
+    @staticmethod
+    def check_reference(reference: str) -> str | None:
+        """What is wrong with a reference that could never be matched; None where nothing is."""
+        try:
+            check_reference(reference)
+        except DataError as fault:
+            return str(fault)
+        return None
+
     def _extract(self, text: str, reference: str) -> Extraction:
         found = extract(text, self.options.extraction)
         letter = (

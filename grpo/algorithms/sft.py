@@ -1,12 +1,12 @@
 """Supervised fine-tuning on demonstrations: maximise the likelihood of each response."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from pydantic import Field
 from torch import Tensor
 
 from ...core.errors import DataError
-from ...core.records import Problem
 from ..batching import EpochOrder, TokenSequence, micro_batches
 from ..losses import Aggregation, BatchTotals, negative_log_likelihood, token_weights
 from ..optimizer import Optimizer, OptimizerConfig
@@ -43,12 +43,13 @@ class SFT:
             )
         self.optimizer = Optimizer(self.policy, config.optimizer, config.total_updates)
         self.order = EpochOrder(len(self.problems), context.seed)
+        self._sequence = lru_cache(maxsize=1 << 16)(self._encode)  # met again in each epoch
 
     def step(self, step: int) -> StepResult:
         """One update on the next `batch_size` demonstrations."""
         size = self.config.batch_size
         chosen = self.order.take((step - 1) * size, size)
-        sequences = [self._sequence(self.problems[index]) for index in chosen]
+        sequences = [self._sequence(index) for index in chosen]
         tokens = sum(len(sequence.completion_ids) for sequence in sequences)
         totals = BatchTotals(len(sequences), tokens, longest=self.policy.context)
         self.policy.training_mode(dropout=True)
@@ -65,7 +66,8 @@ class SFT:
             weights_BT = token_weights(here.scored_BT, Aggregation.TOKEN_MEAN, totals)
             yield (per_token_BT * weights_BT.to(per_token_BT.dtype)).sum()
 
-    def _sequence(self, problem: Problem) -> TokenSequence:
+    def _encode(self, index: int) -> TokenSequence:
+        problem = self.problems[index]
         sequence = TokenSequence(
             self.policy.encode_prompt(problem.prompt),
             self.policy.encode_response(str(problem.metadata["response"])),
