@@ -116,7 +116,7 @@ def whole(text: str) -> str | None:
         return None
     inner = unwrap(bare)
     formula = inner != bare and bare[0] in "$\\"
-    if not formula and _is_prose(inner):
+    if not formula and (_is_prose(inner) or _ANSWER.match(inner)):
         return None
     if "$" in inner.replace("\\$", ""):
         inner_plain = _SPAN.sub(lambda m: f" {m[1] or m[2] or m[3] or m[4]} ", inner)

@@ -78,7 +78,7 @@ def read_reference(text: str) -> Reading:
         return found
     cut = _CUT_BOX.match(text)
     if cut is not None and closing(text, cut.end() - 1) < 0:
-        return read(text[cut.end() :])
+        return read(text[cut.end() :])._replace(form=found.form)
     before, equals, last = found.text.rpartition("=")
     if equals and not found.broken and before.count("=") and (value := read(last)).node is not None:
         return found._replace(node=value.node)

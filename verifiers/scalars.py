@@ -6,7 +6,7 @@ from typing import NamedTuple
 from . import exact
 from .conventions import Conventions
 from .evaluate import Evaluator, NoValue
-from .latex.tree import LimitReached, Node
+from .latex.tree import INFINITY, LimitReached, Node
 from .latex.units import PERCENT, RADIAN
 from .sampling import FIRST_BITS, Sampled, contexts, same_value
 from .shapes import substituted
@@ -47,6 +47,8 @@ def same_scalar(answer: Node, reference: Node, rules: Conventions) -> Decision:
     if answer.op == "based" or reference.op == "based":
         same = answer.op == reference.op and answer.text == reference.text
         return Decision(same, "same digits and base" if same else "not the same digits and base")
+    if _infinite(answer) or _infinite(reference):
+        return Decision(False, "infinity against something else")
     limited = ""
     try:
         left, right = exact.rational(answer), exact.rational(reference)
@@ -64,6 +66,13 @@ def same_scalar(answer: Node, reference: Node, rules: Conventions) -> Decision:
         return _sampled(answer, reference, rules)
     except LimitReached as fault:
         return Decision(None, f"undecided: {limited or fault}")
+
+
+def _infinite(node: Node) -> bool:
+    """Whether a tree is infinity, with a sign or without; equal ones never come here."""
+    while node.op == "neg":
+        node = node.args[0]
+    return node == INFINITY
 
 
 def _structured(node: Node) -> bool:
@@ -118,10 +127,8 @@ def _decimals(
     if written and not stated and not _holds_decimals(reference) and not _finite(reference):
         rational = exact.value_or_none(_bare(reference)) is not None
         needed = rules.rounded_digits if rational else MANY_DIGITS
-        if rules.rounded_digits and written.digits >= needed:
-            slack = written.half if rational else 4 * written.half
-            if gap <= slack:
-                return Decision(True, f"the reference, rounded to {written.digits} digits")
+        if rules.rounded_digits and written.digits >= needed and gap <= written.half:
+            return Decision(True, f"the reference, rounded to {written.digits} digits")
     return None
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .parser import Parser
 
 _POWER = 79
+_ARITIES = {"binom": (2, 2), "log": (1, 2), **dict.fromkeys(("gcd", "lcm", "max", "min"), (1, 64))}
 _BRACKETS = ("(", "[", "{", "|")
 _MINUS_ONE = Node("neg", (ONE,))
 
@@ -40,6 +41,9 @@ def _called(name: str, base: Node | None, argument: Node) -> Node:
         raise ParseFailure(f"\\{name} with an index")
     if name == "sqrt":
         return Node("pow", (argument, Node("div", (ONE, TWO))))
+    fewest, most = _ARITIES.get(name, (1, 1))
+    if not fewest <= len(arguments) <= most:
+        raise ParseFailure(f"{name} of {len(arguments)} arguments")
     return Node("call", arguments, name)
 
 

@@ -125,7 +125,7 @@ def words(parser: Parser, left: Node, power: int) -> tuple[bool, Node | None]:
     Returns:
         Whether the words were dealt with, and the node (None: the expression ends here).
     """
-    kind, text, spaced = parser.token
+    kind, text, _ = parser.token
     plain = text.strip()
     lower = plain.lower()
     if lower in ("and", "or") or not plain.strip(" ,;"):
@@ -142,7 +142,7 @@ def words(parser: Parser, left: Node, power: int) -> tuple[bool, Node | None]:
         return True, None
     if kind == "style" and len(plain) == 1 and not _is_amount(left):
         return False, None
-    if kind == "run" and not _is_word(text, spaced, left):
+    if kind == "run" and not _is_word(parser, left):
         return False, None
     if plain in names.PLAIN_FUNCTIONS:
         return False, None
@@ -161,8 +161,9 @@ def _is_amount(node: Node) -> bool:
     )
 
 
-def _is_word(text: str, spaced: bool, left: Node) -> bool:
+def _is_word(parser: Parser, left: Node) -> bool:
     """Whether letters after an operand are a word rather than variables."""
+    _, text, spaced = parser.token
     if text in names.PLAIN_FUNCTIONS or text in names.PLAIN_CONSTANTS:
         return False
     if len(text) == 1:
@@ -171,6 +172,9 @@ def _is_word(text: str, spaced: bool, left: Node) -> bool:
         return _is_amount(left) and (text not in SHORT or spaced)
     if len(text) > 3 and len(set(text)) > 1:
         return True
+    kind, after, _ = parser.peek()
+    if len(text) == 3 and spaced and left.op == "num" and kind == "run" and len(after) > 3:
+        return after not in names.PLAIN_FUNCTIONS  # 5 red apples
     return (text.lower() in names.WORDS and not text.isupper()) or (
         text in ("th", "st", "nd", "rd") and left.op == "num"
     )

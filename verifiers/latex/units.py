@@ -85,7 +85,7 @@ SHORT = frozenset(name for name in SPELLINGS if len(name) == 1) | {
     "mi", "ml", "mg", "in", "gm", "ms", "oz", "cc", "nm", "yd", "lb", "kg", "yr", "Pa", "kJ", "kW",
 }  # fmt: skip
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
-_WORD = re.compile(r"[A-Za-zµ°¢%]+")
+_WORD = re.compile(r"[A-Za-zµ°¢%]+|/|\^?\{?-?\d\}?")
 
 
 def read_units(words: str) -> list[tuple[str, int]]:
@@ -106,8 +106,13 @@ def read_units(words: str) -> list[tuple[str, int]]:
     for part in parts:
         lower = part.lower()
         name = SPELLINGS.get(part) or SPELLINGS.get(lower)
-        if lower in ("per",):
+        if lower in ("per", "/"):
             sign = -1
+        elif part.strip("^{}-").isdigit():
+            if not found or found[-1][0].startswith("label"):
+                return [label(parts)]
+            last, exponent = found.pop()
+            found.append((last, exponent * int(part.strip("^{}"))))
         elif lower in _POWERS:
             power = _POWERS[lower]
         elif lower in ("squared", "cubed") and found:
