@@ -80,7 +80,9 @@ class Evaluator:
             raise NoValue(node.op)
         try:
             found = rule(self, node)
-        except ZeroDivisionError:
+        except (NoValue, LimitReached):
+            raise
+        except (ZeroDivisionError, OverflowError, ValueError):  # mpmath's ways to say a pole
             raise NoValue("a pole") from None
         if node.op in ("pow", "call") and found.imag:
             self.imaginary = True
@@ -161,14 +163,19 @@ def _pow(self: Evaluator, node: Node) -> Number:
         return context.exp(exponent)
     base = self.value(base_node)
     if not base:
-        if context.im(exponent) or exponent < 0:
+        if context.im(exponent) or context.re(exponent) < 0:
             raise NoValue("zero to a negative power")
         return base if exponent else context.mpf(1)
     _small(self, exponent * abs(context.mag(base)), MAX_EXPONENT_BITS)
     known = exact.value_or_none(exponent_node)
     if known is not None and known.denominator == 1:
         return base ** int(known)
-    if known is not None and known.denominator % 2 and not context.im(base) and base < 0:
+    if (
+        known is not None
+        and known.denominator % 2
+        and not context.im(base)
+        and context.re(base) < 0
+    ):
         root = (-base) ** exponent  # the real root, as in (-8)^(1/3) = -2
         return -root if known.numerator % 2 else root
     if known is not None and known == Fraction(1, 2):
@@ -211,11 +218,11 @@ def _call(self: Evaluator, node: Node) -> Number:
         return _logarithm(self, name, values)
     if name == "factorial":
         _small(self, values[0], 20)
-        return context.gamma(values[0] + 1)
+        return 1 / context.rgamma(values[0] + 1)
     if name == "binom" and len(values) == 2:
         return _binomial(self, values[0], values[1])
     if name in ("max", "min") and not any(context.im(value) for value in values):
-        return (max if name == "max" else min)(values)
+        return (max if name == "max" else min)(context.re(value) for value in values)
     if name == "cbrt":
         return context.cbrt(values[0])
     return self.opaque(name, values)
@@ -237,8 +244,8 @@ def _logarithm(self: Evaluator, name: str, values: list[Number]) -> Number:
 def _binomial(self: Evaluator, top: Number, bottom: Number) -> Number:
     for value in (top, bottom):
         _small(self, value, 20)
-    gamma = self.context.gamma
-    return gamma(top + 1) / (gamma(bottom + 1) * gamma(top - bottom + 1))
+    inverse = self.context.rgamma
+    return inverse(bottom + 1) * inverse(top - bottom + 1) / inverse(top + 1)
 
 
 def _determinant(self: Evaluator, rows: list[list[Node]]) -> Number:

@@ -18,8 +18,10 @@ import re
 from typing import Literal, NamedTuple
 
 from ..core.records import Outcome
+from .equality import same_answer
 from .latex.clean import closing
 from .prose import last_candidate, statement, whole
+from .reading import read
 
 Mode = Literal["strict", "lenient"]
 MAX_RESPONSE = 4_000_000
@@ -184,11 +186,9 @@ def _of_marked(marked: list[Marked], mode: Mode) -> Extraction:
     if not last.answer:
         return Extraction(None, f"{last.how}: empty")
     if mode == "strict":
-        different = list(dict.fromkeys("".join(m.answer.split()).strip("$.") for m in marked))
-        if len(different) > 1:
-            return Extraction(
-                None, f"{len(different)} different final answers", outcome=Outcome.WRONG
-            )
+        others = {each.answer for each in marked if each.answer} - {last.answer}
+        if any(not same_answer(read(other), read(last.answer)).same for other in others):
+            return Extraction(None, "several different final answers", outcome=Outcome.WRONG)
         if last.fallback is not None and not whole(last.answer):
             return Extraction(last.answer, last.how)
     return Extraction(last.answer, last.how, last.fallback if mode == "lenient" else None)

@@ -1,6 +1,6 @@
 """The math verifier on random and mutated answers: no exception, symmetric, equal to itself.
 
-TRUING_FUZZ=300000 pytest tests/verifiers/test_math_fuzz.py -p no:timeout runs a night's worth.
+TRUING_FUZZ=300000 pytest --timeout=0 tests/verifiers/test_math_fuzz.py runs a night's worth.
 """
 
 import json

@@ -120,7 +120,7 @@ def _repeating(parser: Parser, node: Node) -> Node:
 
 def _based(parser: Parser, digits: str) -> Node:
     parser.take()
-    base = parser.argument()
+    base = parser.script()
     if base.op != "num" or base.number is None or base.number.denominator != 1:
         raise ParseFailure("a number with an index that is no base")
     if not 2 <= base.number <= 36 or any(int(c) >= base.number for c in digits if c.isdigit()):

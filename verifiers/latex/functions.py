@@ -22,9 +22,9 @@ def call(parser: Parser, name: str) -> Node:
     exponent: Node | None = None
     while parser.token[0] == "op" and parser.token[1] in ("^", "_"):
         if parser.take()[1] == "_":
-            base = parser.argument()
+            base = parser.script()
         else:
-            exponent = parser.argument()
+            exponent = parser.script()
     if exponent in (_MINUS_ONE, MINUS_ONE):
         inverse = names.INVERSES.get(name)
         if inverse is not None:
@@ -167,9 +167,9 @@ def big(parser: Parser, name: str) -> Node:
     upper: Node | None = None
     while parser.token[0] == "op" and parser.token[1] in ("^", "_"):
         if parser.take()[1] == "_":
-            lower = parser.argument()
+            lower = parser.script()
         else:
-            upper = parser.argument()
+            upper = parser.script()
     if name in ("int", "iint", "iiint", "oint"):
         body = parser.expression(50)
     elif name.startswith("big"):

@@ -81,5 +81,10 @@ WORDS = frozenset(
 )
 # Words before an answer that add nothing to it.
 LEADING = frozenset(("only", "exactly", "about", "approximately", "roughly", "="))
+# Words after a number that change what is claimed: 7 is wrong, 7 at most, 7 unless x = 0.
+QUALIFYING = frozenset(
+    "not no never wrong false incorrect or maybe perhaps possibly unless if but either neither "
+    "nor except than least most otherwise when where plus minus times to".split()
+)
 QUALIFIERS = ("for all", "for any", "for every", "for each", "for some")
 AND, OR = "and", "or"

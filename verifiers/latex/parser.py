@@ -201,6 +201,14 @@ class Parser:
             return Node("add", (left, right))
         return _flat("mul", left, right)
 
+    def script(self) -> Node:
+        r"""An index or exponent: as an argument, but a number whole, for all mean 10 by `_10`."""
+        kind, text, _ = self.token
+        if kind == "num":
+            self.take()
+            return atoms.plain_number(text)
+        return self.argument()
+
     def argument(self) -> Node:
         r"""A command's argument: a braced group, or one symbol (one digit, as in \frac12)."""
         kind, text, _ = self.token

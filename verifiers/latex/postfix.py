@@ -219,6 +219,8 @@ def _labelled(parser: Parser, left: Node) -> Node:
         collected.append(text)
         parser.take()
     joined = " ".join(collected)
+    if not names.QUALIFYING.isdisjoint(joined.lower().split()):
+        raise ParseFailure("words that take the number back")
     if not any(char.isalnum() or char in "%°$¢" for char in joined):
         raise ParseFailure("signs among words")
     found = read_units(joined)
