@@ -1,5 +1,7 @@
 r"""From a response to its final answer: strict for training, lenient for evaluation.
 
+A third mode, `none`, is for bare answers: the text is the answer.
+
 | in the response                              | strict               | lenient                   |
 |----------------------------------------------|----------------------|---------------------------|
 | `<think>` that is never closed                | no answer, truncated | the same                  |
@@ -23,7 +25,7 @@ from .latex.clean import closing
 from .prose import last_candidate, statement, whole
 from .reading import read
 
-Mode = Literal["strict", "lenient"]
+Mode = Literal["strict", "lenient", "none"]
 MAX_RESPONSE = 4_000_000
 TAIL = 20_000  # characters from the end in which the lenient rules look
 MAX_BOXES = 400
@@ -80,6 +82,8 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
     >>> extract("So the sum is 12.", "lenient").answer
     '12'
     """
+    if mode == "none":
+        return Extraction(response, "the text as given")
     if len(response) > MAX_RESPONSE:
         return Extraction(None, "the response is too long", outcome=Outcome.TRUNCATED)
     text, thinking = after_thinking(response)

@@ -27,7 +27,7 @@ class MathOptions(Conventions):
 
     extraction: Mode = Field(default="strict")
     """`strict`: only an answer marked as final, as training needs; `lenient`: also an answer in
-    prose, as evaluation of models that were told nothing needs."""
+    prose, as evaluation of models that were told nothing needs; `none`: the text is the answer."""
 
 
 class MathVerifier:

@@ -1,0 +1,1 @@
+"""Other libraries' calls, answered by truing's verifiers."""
