@@ -130,7 +130,7 @@ def math_equal(answer: str, reference: str, **conventions: object) -> Verdict:
 
     >>> math_equal(r"\frac{2}{4}", "0.5").score
     1.0
-    >>> math_equal("5 m", "5 cm").outcome.value
+    >>> math_equal(r"5\text{ m}", r"5\text{ cm}").outcome.value
     'wrong'
     """
     started = perf_counter()

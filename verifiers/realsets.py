@@ -137,12 +137,15 @@ def _one_sided(left: Node, operator: str, right: Node) -> RealSet | None:
             left, operator, right = right, _FLIPPED[operator], left
         else:
             return _linear(left, operator, right)
+    return _of_subject(left, _ray(operator, right))
+
+
+def _ray(operator: str, bound: Node) -> Node:
+    """The numbers on one side of a bound."""
     closed = operator.endswith("=")
     if operator[0] == "<":
-        interval = Node("group", (_MINUS_INFINITY, right), "(]" if closed else "()")
-    else:
-        interval = Node("group", (right, INFINITY), "[)" if closed else "()")
-    return _of_subject(left, interval)
+        return Node("group", (_MINUS_INFINITY, bound), "(]" if closed else "()")
+    return Node("group", (bound, INFINITY), "[)" if closed else "()")
 
 
 def _is_subject(node: Node) -> bool:
@@ -188,7 +191,8 @@ def _linear(left: Node, operator: str, right: Node) -> RealSet | None:
     if not slope or heights[2] - heights[1] != slope or higher(difference, name):
         return None
     root = Node("num", number=-heights[0] / slope)
-    return _one_sided(Node("sym", text=name), operator if slope > 0 else _FLIPPED[operator], root)
+    side = operator if slope > 0 else _FLIPPED[operator]
+    return RealSet(_ray(side, root), Node("sym", text=name))
 
 
 def higher(node: Node, name: str) -> bool:
@@ -304,5 +308,5 @@ def _above(
     """Whether `value` is on the right side (1: above) of a bound."""
     if _infinite(bound):
         return (bound == _MINUS_INFINITY) is (side == 1)
-    distance = (value - evaluator.value(bound)) * side
+    distance = evaluator.context.re(value - evaluator.value(bound)) * side
     return bool(distance > slack or (closed and distance >= -slack))

@@ -9,6 +9,7 @@ import random
 import threading
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,14 @@ PIECES = [
     r"\right)", r"\begin{pmatrix}", r"\end{pmatrix}", r"\\", r"\circ", r"\sum_{k=1}^{n}", r"\int",
     r"\mathrm{cm}", " and ", " or ", "for some", "π", "²", "½", "（", r"\overline", r"\in", "99999",
     r"\binom", r"\lfloor", r"\rfloor", r"\cdots", "\n", "\\", r"\equiv", r"\pmod",
+]  # fmt: skip
+
+DEEP = [
+    "\\frac" * 500, "\\sqrt" * 500, "\\text{}" * 900 + "1", "\\overline" * 300 + "x", "f'" * 300,
+    "\\sin " * 300 + "x", "x^" * 300 + "x", "x_" * 300, "\\boxed" * 200, "|" * 300, "a!" * 500,
+    "-" * 900 + "x", "\\begin{pmatrix}" * 100, "\\pm" * 300 + "1", "(" * 200, "\\{" * 200,
+    "\\int" * 200, "\\log_" * 200, "1/" * 900 + "2", "a" + "!" * 500, "2^{" * 59 + "2" + "}" * 59,
+    "(x+" * 55 + "1" + ")" * 55, "1<" * 300 + "2", "x=" * 300 + "2", "\\cup".join(["(1,2)"] * 300),
 ]  # fmt: skip
 
 soup = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
@@ -70,6 +79,13 @@ def test_no_response_raises(text: str) -> None:
     for reference in ("7", "x = 1, y = 2", "A"):
         problem = Problem(id="1", prompt="", reference=reference)
         assert VERIFIER(text, problem).outcome not in FAULTS
+
+
+@pytest.mark.parametrize("text", DEEP, ids=lambda text: text[:12])
+def test_deep_and_long_inputs_are_equal_to_themselves_and_raise_nothing(text: str) -> None:
+    assert decided(text, text) is Outcome.CORRECT
+    decided(text, "7")
+    decided(text, text[::-1])
 
 
 fractions = st.tuples(st.integers(-200, 200), st.integers(1, 60))

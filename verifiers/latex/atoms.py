@@ -219,7 +219,7 @@ def _text(parser: Parser, text: str) -> Node:
     if SPELLINGS.get(plain) in ("euro", "pound", "yen") and parser.token[0] == "num":
         return Node("mul", (parser.expression(PREFIX), Node("unit", text=SPELLINGS[plain])))
     if (not plain or plain.lower() in names.LEADING) and parser.token[0] != "stop":
-        return prefix(parser)
+        return parser.argument()
     return Node("text", text=plain)
 
 

@@ -107,17 +107,25 @@ class Parser:
 
     def expression(self, power: int) -> Node:
         """What binds tighter than `power`."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise LimitReached(f"nested more than {MAX_DEPTH} deep")
+        self._deeper()
         left = atoms.prefix(self)
+        layers = 0
         while True:
             grown = self._grow(left, power)
             if grown is None:
                 break
+            if grown.op not in ("add", "mul") and grown is not left:
+                layers += 1
+                if layers > MAX_DEPTH:
+                    raise LimitReached(f"nested more than {MAX_DEPTH} deep")
             left = grown
         self.depth -= 1
         return left
+
+    def _deeper(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise LimitReached(f"nested more than {MAX_DEPTH} deep")
 
     def _grow(self, left: Node, power: int) -> Node | None:
         kind, text, _ = self.token
@@ -222,7 +230,10 @@ class Parser:
             return atoms.letter(self, text[0])
         if kind == "stop" or (kind == "op" and text in "}&)],;=+-*/^_"):
             raise ParseFailure("a command without its argument", broken=True)
-        return atoms.prefix(self)
+        self._deeper()
+        node = atoms.prefix(self)
+        self.depth -= 1
+        return node
 
 
 _SUMS = {"+": "+", "-": "-", "pm": "+-", "mp": "-+"}
