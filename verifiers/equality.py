@@ -48,6 +48,8 @@ def same_answer(
         return found
     if answer.limited or reference.limited:
         return Decision(None, f"undecided: {answer.failure or reference.failure}")
+    if reference.node is not None and reference.node.op != "text":
+        return Decision(False, f"the answer does not parse: {answer.failure}")
     return same_words(answer.text, reference.text)
 
 

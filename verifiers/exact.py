@@ -108,6 +108,8 @@ def _root(base: Fraction, degree: int) -> Fraction:
 def _integer_root(value: int, degree: int) -> int:
     if value.bit_length() > 20_000:
         raise LimitReached("a root of a number too large")
+    if value <= 1:
+        return value
     if degree == _BINARY:
         root = isqrt(value)
     else:

@@ -148,6 +148,8 @@ def number_in_words(text: str) -> Fraction | None:
     """
     if len(text) > 120 or not text or text[0].isdigit():
         return None
+    if text.startswith("\\text{") and text.endswith("}"):
+        text = text[6:-1]
     parts = text.lower().replace("-", " ").strip(" .").split()
     if not parts or not NUMBER_WORDS.issuperset(parts):
         return None

@@ -21,6 +21,7 @@ _ORDER = frozenset(("<", ">", "<=", ">="))
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _MINUS_INFINITY = Node("neg", (INFINITY,))
 _LINE = Node("set", text="R")
+_JOINED = {"or": "union", "and": "intersection"}
 _SETS = ("union", "intersection", "difference")
 
 
@@ -37,7 +38,7 @@ def read_set(node: Node) -> RealSet | None:
         return RealSet(node) if node.text == "{}" or len(node.args) == 2 else None
     if node.op == "set":
         return RealSet(node) if node.text == "R" else None
-    if node.op in _SETS or (node.op == "list" and node.text == "or"):
+    if node.op in _SETS or (node.op == "list" and node.text in _JOINED):
         return _combined(node)
     if node.op == "add":
         return _without(node)
@@ -59,7 +60,8 @@ def surely_set(node: Node) -> bool:
     if node.op == "group":
         return len(node.args) == 2 and node.text in ("(]", "[)")
     if node.op == "list":
-        return node.text == "or" and all(part.op == "rel" for part in node.args)
+        ordered = [part.op == "rel" and _ORDER.issuperset(part.text.split()) for part in node.args]
+        return any(ordered) if node.text == "or" else node.text == "and" and all(ordered)
     if node.op == "add":
         return read_set(node) is not None
     if node.op != "rel":
@@ -76,7 +78,7 @@ def _combined(node: Node) -> RealSet | None:
     subjects = [part.subject for part in known if part.subject is not None]
     if any(subject != subjects[0] for subject in subjects):
         return None
-    op = "union" if node.op == "list" else node.op
+    op = _JOINED[node.text] if node.op == "list" else node.op
     return RealSet(Node(op, tuple(part.node for part in known)), subjects[0] if subjects else None)
 
 

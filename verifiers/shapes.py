@@ -59,6 +59,8 @@ def read_chain(node: Node) -> Answer:
     if not EQUALITIES.issuperset(operators):
         return Answer(node)
     members = node.args
+    if len(members) == 2 and is_name(members[1]) and not is_name(members[0]):
+        members = (members[1], members[0])  # 7 = x
     name: Node | None = None
     if is_name(members[0]) and not _mentions(members[0], members[1:]):
         name, members, operators = members[0], members[1:], operators[1:]

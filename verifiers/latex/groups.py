@@ -123,7 +123,7 @@ def _bracketed(parser: Parser, opening: str) -> Node:
     if kind != "op" or closing not in _CLOSERS:
         raise ParseFailure(f"{opening!r} is never closed")
     parser.take()
-    if node.op == "list" and not node.text:
+    if node.op == "list" and node.text != names.OR:
         return Node("group", node.args, opening + closing)
     if (opening, closing) not in (("(", ")"), ("[", "]")):
         raise ParseFailure("brackets of two kinds around one value")

@@ -73,8 +73,8 @@ class Parser:
         items = [self.expression(RELATION - 1)]
         said = ""
         while (separator := self._separator()) is not None:
-            if separator == names.OR:
-                said = names.OR
+            if separator == names.OR or (separator == names.AND and not said):
+                said = separator
             if self.ends_list():
                 break
             items.append(self.expression(RELATION - 1))

@@ -32,7 +32,7 @@ class Node(NamedTuple):
             `add`, `mul`, `neg`, `div`, `pow`, `call` (text: a known function),
             `apply` (text: an unknown function such as f), `pm` (text: +- or -+; one or two args),
             `based` (text: digits_base), `ratio`, `mod`, `accent` (text: its name),
-            `group` (text: its two brackets, as in `[)` or `{}`), `list` (text: `or` where said),
+            `group` (text: its brackets, such as `[)` or `{}`), `list` (text: said `or`, `and`),
             `rel` (text: the operators, blank-separated), `builder` (variable, condition),
             `union`, `intersection`, `difference`, `matrix` (text: environment; args are `row`s),
             `row`, `cases`, `quantified` (text: the variable of "for some"),
