@@ -28,7 +28,10 @@ _LEAD = re.compile(
     r"|[:：=])[\s*:：]*(?:the\s+final\s+answer\s+is[\s:]*)?(not\b)?",
     re.IGNORECASE,
 )
-_NOT = re.compile(r"^\s*(?:n't|not|never|neither)\b", re.IGNORECASE)
+_NOT = re.compile(
+    r"^\s*(?:(?:is|was|are|can|could|should)\s*)?(?:n['’]t|not|never|neither)\b", re.IGNORECASE
+)
+_HEADING = re.compile(r"[ \t:*_]*\n\s*")  # **Final Answer**, and the answer below it
 _SENTENCE_END = re.compile(r"\.(?=\s|$)|[。！？]|\n\s*\n|[!?](?=\s|$)|\n(?=\S)|<\|")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _SPAN = re.compile(
@@ -74,17 +77,19 @@ def statement(text: str, *, final: bool) -> Statement | None:
     starts = [match.end() for match in pattern.finditer(text)]
     for start in reversed(starts[-20:]):
         lead = _LEAD.match(text, start)
-        if lead is None:
-            if _NOT.match(text[start : start + 12]):
+        heading = _HEADING.match(text, start) if final and lead is None else None
+        if lead is None and heading is None:
+            if _NOT.match(text[start : start + 20]):
                 return Statement("", start, negated=True)
             continue
-        if lead[1] is not None:
+        if lead is not None and lead[1] is not None:
             return Statement("", lead.end(), negated=True)
-        rest = text[lead.end() : lead.end() + MAX_STATEMENT]
+        begin = lead.end() if lead is not None else heading.end() if heading else start
+        rest = text[begin : begin + MAX_STATEMENT]
         answer = rest[: _end(rest)]
         if not answer.strip(" *$.\"'\\"):
             continue
-        return _as_statement(answer, lead.end() + len(answer))
+        return _as_statement(answer, begin + len(answer))
     return None
 
 

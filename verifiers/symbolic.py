@@ -119,13 +119,12 @@ def _integral(body: Node, lower: Node, upper: Node) -> Any:
     import sympy
 
     factors = body.args if body.op == "mul" else (body,)
-    if len(factors) < 2 or factors[-2].text != "d" or factors[-1].op != "sym" or not upper.op:
+    if len(factors) < 2 or factors[-2].text != "d" or factors[-1].op != "sym":
         raise Untranslatable("an integral without its differential")
     if lower.op == "text" or upper.op == "text":
         raise Untranslatable("an indefinite integral")
     variable = sympy.Symbol(factors[-1].text, real=True)
-    inner = Node("mul", factors[:-2]) if len(factors) > 2 else Node("num", number=None)
-    integrand = translate(inner) if len(factors) > 2 else sympy.Integer(1)
+    integrand = _product([translate(factor) for factor in factors[:-2]])
     return sympy.integrate(integrand, (variable, translate(lower), translate(upper)))
 
 
