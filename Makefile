@@ -54,7 +54,7 @@ demo: install  ## train a small model from scratch: no GPU, no download of a mod
 	@$(BIN)/truing train examples/arithmetic_grpo.toml $(DEMO)
 
 test: dev  ## every test that needs nothing more than Python
-	@$(PYTEST) -m '$(WITHOUT_NEEDS)' $(if $(ARGS),$(ARGS),--require slow)
+	@$(PYTEST) -m '$(WITHOUT_NEEDS)' $(if $(ARGS),$(ARGS),--require slow --durations=5)
 
 test-all: test  ## and those that need more, each prepared by its script in tools/needs
 	@tools/marked-tests $(BIN)/python $(NEEDS)
