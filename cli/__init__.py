@@ -8,10 +8,9 @@ from io import TextIOWrapper
 
 import typer
 
-from ..core.errors import OUR_FAULT, USER_FAULT, TruingError
+from ..core.errors import INTERRUPTED, OUR_FAULT, USER_FAULT, TruingError
 
 COMMANDS = ("verify", "train", "eval", "report", "listing")
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 # What typer raises for a wrong option. Older typers take it from click, newer ones hold a copy of
 # click, and neither exports its base; `BadParameter` is public and inherits it in both.
 CommandLineFault: type[Exception] = next(

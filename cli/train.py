@@ -37,24 +37,24 @@ def train(
     wait_asleep()  # verifier processes need the cores that torch's idle threads would spin on
 
     tables = apply_overrides(read_toml(config), overrides or [])
-    from ..grpo.run import RunFolder, resolve_run, set_aside
+    from ..grpo.run import RunFolder, resolve_run
 
     resolved = resolve_run(tables, where=str(config))
     if dry_run:
         typer.echo(to_toml(resolved), nl=False)
         return
     output = Path(resolved.output)
-    if fresh and (aside := set_aside(output)):
-        typer.echo(f"the earlier run stands in {aside} now")
     folder = RunFolder(output)
     try:
-        rows = run_training(resolved, folder)
+        rows = run_training(resolved, folder, fresh=fresh)
     finally:
         folder.close()
     _print_table(rows, output)
 
 
-def run_training(config: "RunConfig", folder: "RunFolder") -> "list[dict[str, Json]]":
+def run_training(
+    config: "RunConfig", folder: "RunFolder", *, fresh: bool = False
+) -> "list[dict[str, Json]]":
     """Load what the configuration names, wire it together, and train."""
     import torch
 
@@ -79,6 +79,8 @@ def run_training(config: "RunConfig", folder: "RunFolder") -> "list[dict[str, Js
     )
     _check_lengths(config, policy, [*problems.train, *problems.heldout])
     facts = run_facts(config, problems.sha256, problems.source)
+    if fresh and folder.begun:
+        typer.echo(f"the earlier run stands in {folder.set_aside()} now")
     if folder.begun:
         folder.check_same(config, facts)
     else:

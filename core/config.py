@@ -13,10 +13,14 @@ from .errors import ConfigError
 
 
 class Config(BaseModel):
-    """Base of every configuration: frozen, and unknown keys are refused."""
+    """Base of every configuration: frozen; unknown keys, inf and nan are refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
     )
 
 

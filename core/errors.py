@@ -9,6 +9,7 @@ from typing import ClassVar
 
 USER_FAULT = 2
 OUR_FAULT = 1
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 class TruingError(Exception):

@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from ..core.errors import TruingError
+from ..core.errors import INTERRUPTED, TruingError
 from ..core.records import Json, Problem
 from ..core.sampler import Sampler, SamplingParams
 from ..core.storage import write_atomic
@@ -32,7 +32,7 @@ in, since evaluation stands above training."""
 class Interrupted(TruingError):
     """Training was asked to stop; everything is saved."""
 
-    exit_code = 130
+    exit_code = INTERRUPTED
 
 
 @dataclass(slots=True)
@@ -89,6 +89,7 @@ class Loop:
         self.store = CheckpointStore(folder / "checkpoints", config.checkpoint)
         self.log = RunLog(folder, trackers=config.trackers)
         self.progress = Progress()
+        self._found: Checkpoint | None = None
 
     def run(self) -> list[dict[str, Json]]:
         """Train every stage from where the last checkpoint stands.
@@ -100,12 +101,11 @@ class Loop:
             Interrupted: SIGINT or SIGTERM came; the run is saved and can go on.
         """
         with closing(self.log), closing(self.display), StopRequest(self.display.note) as stop:
-            found = self._resume()
-            if found is None:
+            self._found = self._resume()
+            if self._found is None:
                 self._boundary(f"before {self.config.stages[0]}", 0.0)
             while self.progress.stage < len(self.config.stages):
-                self._stage(found, stop)
-                found = None
+                self._stage(stop)
             return self._finish()
 
     def _resume(self) -> Checkpoint | None:
@@ -123,8 +123,9 @@ class Loop:
             self.display.note(f"resuming {stage} after step {self.progress.step} ({found.folder})")
         return found
 
-    def _stage(self, found: Checkpoint | None, stop: StopRequest) -> None:
+    def _stage(self, stop: StopRequest) -> None:
         """One stage, from the beginning or from a checkpoint inside it."""
+        found, self._found = self._found, None
         name = self.config.stages[self.progress.stage]
         settings = getattr(self.config, name)
         if found is not None and self.progress.step == 0:
@@ -133,6 +134,7 @@ class Loop:
         algorithm = self._algorithm(name, settings)
         if found is not None and self.progress.step > 0:
             restore(found, self.policy, algorithm.optimizer)
+        del found  # its tensors would stay in memory for the whole stage
         self.display.start(name, settings.steps)
         for step in range(self.progress.step + 1, settings.steps + 1):
             self._step(name, algorithm, step)

@@ -4,6 +4,7 @@ import resource
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from math import nan
 
 import numpy as np
 import torch
@@ -37,12 +38,12 @@ class TokenMeter:
         return self._tokens
 
     def mean(self, name: str) -> float:
-        """Mean over tokens; 0 where none were counted."""
-        return self._sums.get(name, 0.0) / max(self._tokens, 1)
+        """Mean over tokens; nan where none were counted, which the log writes as null."""
+        return self._sums.get(name, 0.0) / self._tokens if self._tokens else nan
 
     def maximum(self, name: str) -> float:
-        """Largest value; 0 where none were counted."""
-        return self._maxima.get(name, 0.0)
+        """Largest value; nan where none were counted."""
+        return self._maxima.get(name, nan)
 
 
 def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
@@ -78,9 +79,12 @@ def group_metrics(rewards_PG: Tensor, valid_PG: Tensor) -> dict[str, float]:
 
 
 def timing_metrics(
-    rollouts: Sequence[Rollout], timing: Timing, training_seconds: float
+    rollouts: Sequence[Rollout], timing: Timing, training_seconds: float, trained_tokens: int
 ) -> dict[str, float]:
-    """Seconds and completion tokens a second, split by what they went to."""
+    """Seconds and completion tokens a second, split by what they went to.
+
+    Training counts the tokens that entered an update, once for each update.
+    """
     tokens = sum(rollout.completion.token_count for rollout in rollouts)
     return {
         "seconds/generation": timing.generation,
@@ -89,7 +93,7 @@ def timing_metrics(
         "seconds/training": training_seconds,
         "tokens_per_second/generation": tokens / max(timing.generation, 1e-9),
         "tokens_per_second/verification": tokens / max(timing.judging, 1e-9),
-        "tokens_per_second/training": tokens / max(training_seconds, 1e-9),
+        "tokens_per_second/training": trained_tokens / max(training_seconds, 1e-9),
     }
 
 

@@ -2,20 +2,23 @@
 
 from collections.abc import Iterable
 from math import cos, isfinite, pi
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 
 from ..core.config import Config
-from ..core.errors import TruingError
+from ..core.errors import USER_FAULT, TruingError
 from .policy import Policy
 
 
 class TrainingDiverged(TruingError, ArithmeticError):
     """The loss or the gradient is no longer a number."""
 
-    exit_code = 2
+    exit_code = USER_FAULT
+
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerConfig(Config):
@@ -27,7 +30,7 @@ class OptimizerConfig(Config):
     """After the warm-up: stay, or fall to 0 at the last update along a line or a cosine."""
     warmup_updates: int = Field(0, ge=0)
     """Updates over which the rate rises from 0."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     """Decay rates of the moment estimates."""
     eps: float = Field(1e-8, gt=0)
     """Added to the denominator."""

@@ -386,6 +386,12 @@ def _device(wanted: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if wanted.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"model.device is {wanted!r}, but no CUDA device is at hand; use 'cpu'")
+    try:
+        torch.device(wanted)
+    except RuntimeError:
+        raise ConfigError(
+            f"model.device is {wanted!r}, which torch does not know; use auto, cpu or cuda:0"
+        ) from None
     return wanted
 
 

@@ -17,13 +17,16 @@ from .. import __version__
 from ..core.config import Config, read_toml, resolve, to_toml
 from ..core.errors import ConfigError, StorageError, UnknownName
 from ..core.records import Json
+from ..core.registry import Registry
 from ..core.storage import storage_faults, write_atomic
+from ..verifiers import VERIFIERS
 from .algorithms import ALGORITHMS
 from .checkpoint import CheckpointConfig
 from .data import DataConfig
 from .policy import PolicyConfig
-from .sampling import SamplerConfig
+from .sampling import SAMPLERS, SamplerConfig
 from .scoring import VerificationConfig
+from .trackers import TRACKERS
 
 PACKAGES = (
     "torch",
@@ -35,8 +38,16 @@ PACKAGES = (
     "sympy",
     "numpy",
 )
-FREE_TO_CHANGE = ("trackers", "checkpoint", "verification", "sampler", "output")
-"""Sections that may differ when a run is continued: they do not change what is learnt."""
+FREE_TO_CHANGE = (
+    "output",
+    "trackers",
+    "checkpoint",
+    "verification.workers",
+    "verification.retries",
+    "verification.wall_seconds",
+    "verification.max_fault_share",
+)
+"""Keys and sections that may differ when a run goes on: they do not change what is learnt."""
 
 
 class EvaluationConfig(Config):
@@ -86,6 +97,21 @@ class RunConfig(Config):
     trackers: tuple[str, ...] = ("tensorboard",)
     """Besides metrics.jsonl: tensorboard, wandb, trackio."""
 
+    @model_validator(mode="after")
+    def _known_names(self) -> "RunConfig":
+        faults = []
+        registries: list[tuple[Registry[Any], str]] = [(SAMPLERS, self.sampler.kind)]
+        registries += [(TRACKERS, tracker) for tracker in self.trackers]
+        registries += [(VERIFIERS, self.verifier)] if ":" not in self.verifier else []
+        for registry, name in registries:
+            try:
+                registry.entry(name)
+            except UnknownName as fault:
+                faults.append(str(fault))
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
     @field_validator("stages")
     @classmethod
     def _known_stages(cls, stages: tuple[str, ...]) -> tuple[str, ...]:
@@ -134,6 +160,10 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._open()
+
+    def _open(self) -> None:
+        path = self.path
         with storage_faults(path):
             path.mkdir(parents=True, exist_ok=True)
             self._lock: IO[str] = (path / ".lock").open("w")
@@ -155,9 +185,32 @@ class RunFolder:
         return (self.path / "config.toml").is_file()
 
     def begin(self, config: RunConfig, facts: Mapping[str, Json]) -> None:
-        """Write the resolved configuration and the run's facts."""
+        """Write the resolved configuration and the run's facts.
+
+        Raises:
+            StorageError: the folder holds something that is no run of ours.
+        """
+        ours = {"run.json", ".lock"}  # a run killed between the two files below leaves the first
+        foreign = sorted(p.name for p in self.path.iterdir() if p.name not in ours)
+        foreign = [name for name in foreign if not name.startswith((".run.json.", ".config.toml."))]
+        if foreign:
+            raise StorageError(
+                f"{self.path} holds {foreign[0]!r} and no run; nothing there was touched. Choose "
+                "another folder: output=FOLDER"
+            )
         write_atomic(self.path / "run.json", json.dumps(facts, indent=1) + "\n")
         write_atomic(self.path / "config.toml", to_toml(config))
+
+    def set_aside(self) -> Path:
+        """Rename the run that stands here to the first free `NAME.old-N`; nothing is deleted."""
+        number = 1
+        while (target := self.path.with_name(f"{self.path.name}.old-{number}")).exists():
+            number += 1
+        with storage_faults(self.path):
+            self.path.rename(target)
+        self.close()
+        self._open()
+        return target
 
     def check_same(self, config: RunConfig, facts: Mapping[str, Json]) -> None:
         """Refuse to go on with another configuration or other data than the run began with.
@@ -167,11 +220,10 @@ class RunFolder:
         """
         before = read_toml(self.path / "config.toml")
         now = config.model_dump(mode="json", exclude_none=True)
-        for section in FREE_TO_CHANGE:
-            before.pop(section, None)
-            now.pop(section, None)
         changes = [
-            f"  {key}: {old!r} then, {new!r} now" for key, old, new in _differences(before, now)
+            f"  {key}: {old!r} then, {new!r} now"
+            for key, old, new in _differences(before, now)
+            if not any(key == free or key.startswith(f"{free}.") for free in FREE_TO_CHANGE)
         ]
         then = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         if then.get("data_sha256") != facts.get("data_sha256"):
@@ -182,17 +234,6 @@ class RunFolder:
                 "Give the run's own configuration to go on with it, set output=FOLDER for a new "
                 "run, or pass --fresh to set the old run aside and begin again"
             )
-
-
-def set_aside(path: Path) -> Path | None:
-    """Rename an existing run to the first free `NAME.old-N`; nothing is deleted."""
-    if not path.exists():
-        return None
-    number = 1
-    while (target := path.with_name(f"{path.name}.old-{number}")).exists():
-        number += 1
-    path.rename(target)
-    return target
 
 
 def run_facts(config: RunConfig, data_sha256: str, data_source: str) -> dict[str, Json]:

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ..core.config import Config
-from ..core.errors import DataError
+from ..core.errors import DataError, ModelError
 from ..core.records import Completion, FinishReason
 from ..core.registry import Registry
 from ..core.sampler import Prompt, Sample, Sampler, SamplingParams
@@ -188,6 +188,11 @@ class _Batch:
             uniforms = [self.rows[row].uniforms[position] for row in alive]
             drawn = inverse_cdf(logprobs_BV, torch.tensor(uniforms, dtype=torch.float64))
         chosen = logprobs_BV.gather(-1, drawn[:, None])[:, 0]
+        if not chosen.isfinite().all():
+            raise ModelError(
+                "the model's log-probs are not finite: its weights were harmed. Go on from an "
+                "earlier checkpoint, with a lower learning rate"
+            )
         return drawn.tolist(), chosen.tolist()
 
     def _finish(self, row: _Row, reason: FinishReason) -> Sample:

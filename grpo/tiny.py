@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..core.config import Config
 
@@ -30,6 +30,15 @@ class TinyModelConfig(Config):
     """Longest sequence, prompt and completion together, in tokens."""
     characters: str = CHARACTERS
     """Characters that are tokens; others become the unknown token."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "TinyModelConfig":
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(
+                f"hidden_size ({self.hidden_size}) must be a multiple of twice heads "
+                f"({2 * self.heads}), since each head turns its values in pairs"
+            )
+        return self
 
 
 def build_tokenizer(config: TinyModelConfig) -> "PreTrainedTokenizerFast":

@@ -116,7 +116,8 @@ class GRPO:
         with timed() as clock:
             metrics = self._train(rollouts)
         metrics |= rollout_metrics(rollouts) | group_metrics(rewards_PG, valid_PG)
-        metrics |= timing_metrics(rollouts, timing, clock.seconds)
+        trained_tokens = int(metrics["trained_tokens"])
+        metrics |= timing_metrics(rollouts, timing, clock.seconds, trained_tokens)
         return StepResult(metrics, rollouts)
 
     def _sample(self, step: int) -> tuple[list[Rollout], Timing]:
@@ -144,11 +145,11 @@ class GRPO:
             for _ in range(config.epochs)
             for trained, totals in batches
         ]
-        return {
+        kl = {"kl": meter.mean("kl")} if self.needs_reference else {}
+        return kl | {
             "loss": sum(update["loss"] for update in updates) / len(updates),
             "grad_norm": max(update["grad_norm"] for update in updates),
             "learning_rate": updates[-1]["learning_rate"],
-            "kl": meter.mean("kl"),
             "entropy": meter.mean("entropy"),
             "clip_share": meter.mean("clipped"),
             "mismatch/mean": meter.mean("mismatch"),

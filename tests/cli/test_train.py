@@ -121,6 +121,11 @@ def test_a_users_own_verifier_trains(train: Train, tmp_path: Path) -> None:
         (["data.holdout=9000", "data.limit=9000"], "distinct problems"),
         (["sampler.kind=vlm"], "no sampler is named 'vlm'"),
         (["model.device=cuda"], "no CUDA device"),
+        (["model.device=foo"], "torch does not know"),
+        (["model.build.heads=3"], "multiple of twice heads"),
+        (["grpo.optimizer.betas=[2,3]"], "less than 1"),
+        (["sft.optimizer.learning_rate=inf"], "finite number"),
+        (["trackers=['tensorbord']", "sampler.kind=vlm"], "Did you mean 'tensorboard'?"),
     ],
 )
 def test_the_users_faults_exit_2_and_say_what_to_do(

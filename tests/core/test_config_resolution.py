@@ -115,8 +115,10 @@ def test_overrides_leave_the_tables_they_came_to_alone() -> None:
 
 
 def test_the_last_override_wins_and_python_spellings_are_read() -> None:
-    run = resolve(Run, apply_overrides({}, ["fast=True", "rate=.5", "rate=inf"]))
-    assert (run.fast, run.rate) == (True, float("inf"))
+    run = resolve(Run, apply_overrides({}, ["fast=True", "rate=.5", "rate=.25"]))
+    assert (run.fast, run.rate) == (True, 0.25)
+    with pytest.raises(ConfigError, match="rate: Input should be a finite number"):
+        resolve(Run, apply_overrides({}, ["rate=inf"]))
 
 
 def test_a_configuration_is_frozen() -> None:
@@ -127,7 +129,7 @@ def test_a_configuration_is_frozen() -> None:
 trainers = st.builds(
     Trainer,
     steps=st.integers(-(2**60), 2**60),
-    temperature=st.floats(allow_nan=False),
+    temperature=st.floats(allow_nan=False, allow_infinity=False),
     group_size=st.integers(2, 99),
 )
 
@@ -141,7 +143,7 @@ trainers = st.builds(
         backend=st.none() | st.builds(Server, url=st.text()) | trainers,
         tables=st.dictionaries(st.text(), trainers, max_size=2),
         name=st.text(),
-        rate=st.floats(allow_nan=False),
+        rate=st.floats(allow_nan=False, allow_infinity=False),
         fast=st.booleans(),
     )
 )

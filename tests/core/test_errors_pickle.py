@@ -16,7 +16,7 @@ def test_an_error_pickles_and_has_an_exit_code(kind: type[errors.TruingError]) -
     fault = pickle.loads(pickle.dumps(kind("what, where, what next")))
     assert type(fault) is kind
     assert str(fault) == "what, where, what next"
-    assert fault.exit_code in (errors.USER_FAULT, errors.OUR_FAULT)
+    assert fault.exit_code in (errors.USER_FAULT, errors.OUR_FAULT, errors.INTERRUPTED)
 
 
 def test_an_error_is_caught_as_the_builtin_that_it_refines() -> None:

@@ -22,7 +22,7 @@ from truing.grpo.data import load_problems
 from truing.grpo.display import PlainDisplay
 from truing.grpo.loop import Interrupted, Loop
 from truing.grpo.policy import Policy
-from truing.grpo.run import RunConfig, RunFolder, resolve_run, run_facts, set_aside
+from truing.grpo.run import RunConfig, RunFolder, resolve_run, run_facts
 from truing.grpo.sampling import TransformersSampler
 from truing.grpo.scoring import Scorer
 
@@ -220,7 +220,10 @@ def test_another_configuration_is_refused_by_name(straight: Path) -> None:
     changed = config_at(straight, seed=4)
     with pytest.raises(ConfigError, match="seed: 3 then, 4 now"):
         train(changed)
-    train(config_at(straight, checkpoint={"every": 3}))  # changes nothing that is learnt
+    with pytest.raises(ConfigError, match="judge_truncated: False then, True now"):
+        train(config_at(straight, verification={"judge_truncated": True}))
+    harmless = {"checkpoint": {"every": 3}, "verification": {"workers": 2}}
+    train(config_at(straight, **harmless))  # changes nothing that is learnt
 
 
 def test_a_second_process_is_kept_out(straight: Path) -> None:
@@ -231,14 +234,23 @@ def test_a_second_process_is_kept_out(straight: Path) -> None:
     RunFolder(straight).close()
 
 
-def test_set_aside_deletes_nothing(tmp_path: Path) -> None:
-    for _ in range(2):
-        (tmp_path / "run").mkdir()
-        (tmp_path / "run" / "kept").touch()
-        set_aside(tmp_path / "run")
-    assert (tmp_path / "run.old-1" / "kept").exists()
-    assert (tmp_path / "run.old-2" / "kept").exists()
-    assert set_aside(tmp_path / "run") is None
+def test_set_aside_deletes_nothing_and_keeps_the_lock(straight: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        shutil.copytree(straight, tmp_path / "run", dirs_exist_ok=True)
+        folder = RunFolder(tmp_path / "run")
+        assert folder.set_aside() == tmp_path / f"run.old-{number}"
+        assert (tmp_path / f"run.old-{number}" / "config.toml").exists()
+        assert not folder.begun
+        with pytest.raises(StorageError, match="another process"):
+            RunFolder(tmp_path / "run")
+        folder.close()
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text("mine\n")
+    with pytest.raises(StorageError, match="nothing there was touched"):
+        train(config_at(tmp_path))
+    assert (tmp_path / "metrics.jsonl").read_text() == "mine\n"
 
 
 def test_a_damaged_checkpoint_is_named(straight: Path, tmp_path: Path) -> None:
