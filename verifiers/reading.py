@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from .latex.clean import closing, normal_form, prepare, unwrap
+from .latex.names import SCALES
 from .latex.parser import parse
 from .latex.tree import LimitReached, Node, ParseFailure
 
@@ -129,13 +130,12 @@ _TENS = dict(
     )
 )
 _SMALL = {word: value for value, word in enumerate(_UNITS)} | _TENS
-_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _PARTS = {
     "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4,
     "fourths": 4, "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7,
     "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10,
 }  # fmt: skip
-NUMBER_WORDS = frozenset((*_SMALL, *_SCALES, *_PARTS, "and", "minus", "negative"))
+NUMBER_WORDS = frozenset((*_SMALL, *SCALES, *_PARTS, "and", "minus", "negative"))
 
 
 def number_in_words(text: str) -> Fraction | None:
@@ -176,8 +176,8 @@ def _cardinal(parts: list[str]) -> int | None:
             group += value
         elif part == "hundred" and 0 < group < 10:
             group *= 100
-        elif part in _SCALES and group:
-            total, group = total + group * _SCALES[part], 0
+        elif part in SCALES and group:
+            total, group = total + group * SCALES[part], 0
         else:
             return None
         seen = True

@@ -86,5 +86,10 @@ QUALIFYING = frozenset(
     "not no never wrong false incorrect or maybe perhaps possibly unless if but either neither "
     "nor except than least most otherwise when where plus minus times to".split()
 )
+# Words after a number that multiply it.
+SCALES = {
+    "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9,
+    "trillion": 10**12,
+}  # fmt: skip
 QUALIFIERS = ("for all", "for any", "for every", "for each", "for some")
 AND, OR = "and", "or"

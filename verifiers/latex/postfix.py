@@ -223,6 +223,9 @@ def _labelled(parser: Parser, left: Node) -> Node:
         raise ParseFailure("words that take the number back")
     if not any(char.isalnum() or char in "%°$¢" for char in joined):
         raise ParseFailure("signs among words")
+    left, joined = _scaled(left, joined)
+    if not joined:
+        return left
     found = read_units(joined)
     factors: list[Node] = []
     for name, exponent in found:
@@ -241,6 +244,33 @@ def _labelled(parser: Parser, left: Node) -> Node:
         base = inner.args if inner.op == "mul" else (inner,)
         return Node("neg", (Node("mul", (*base, *factors)),))
     return Node("mul", (*base, *factors))
+
+
+def _scaled(left: Node, joined: str) -> tuple[Node, str]:
+    """`left` times the scale words that lead the words after it, and the words that are left.
+
+    Raises:
+        ParseFailure: a scale word stands elsewhere among them.
+    """
+    parts = joined.split()
+    while parts and (scale := names.SCALES.get(_plural_off(parts[0]))) is not None:
+        factor = number(scale)
+        if str(scale).strip("0") == "1":
+            factor = Node("pow", (number(10), number(len(str(scale)) - 1)))
+        if left.op == "neg":
+            left = Node("neg", (Node("mul", (left.args[0], factor)),))
+        else:
+            left = Node("mul", (*(left.args if left.op == "mul" else (left,)), factor))
+        parts = parts[1:]
+        if parts and parts[0].lower() == "of":
+            parts = parts[1:]
+    if any(_plural_off(part) in names.SCALES for part in parts):
+        raise ParseFailure("a number among words")
+    return left, " ".join(parts)
+
+
+def _plural_off(word: str) -> str:
+    return word.lower().strip("()[].,").removesuffix("s")
 
 
 def unit_after_slash(parser: Parser, left: Node) -> Node | None:

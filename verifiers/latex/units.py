@@ -68,7 +68,7 @@ _ROWS = {
     "amount": ("1 mol,mole,moles",),
     "euro": ("1 euro,euros",), "pound": ("1 pound,pounds",), "yen": ("1 yen",),
     "yuan": ("1 yuan",), "rupee": ("1 rupee,rupees",),
-    "": ("1 unit,units", "12 dozen", "1 rad,radian,radians"),
+    "": ("1 unit,units", "1 rad,radian,radians"),
 }  # fmt: skip
 
 UNITS, SPELLINGS = _table()
