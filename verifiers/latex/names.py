@@ -84,7 +84,11 @@ LEADING = frozenset(("only", "exactly", "about", "approximately", "roughly", "="
 # Words after a number that change what is claimed: 7 is wrong, 7 at most, 7 unless x = 0.
 QUALIFYING = frozenset(
     "not no never wrong false incorrect or maybe perhaps possibly unless if but either neither "
-    "nor except than least most otherwise when where plus minus times to".split()
+    "nor except than least most otherwise when where plus minus times to "
+    "mod modulo base sure unsure certain likely unlikely probably guess also works alternatively "
+    "versus vs wait actually incorrectly mistake error zero one two three four five six seven "
+    "eight nine ten eleven twelve twenty half halves thirds fourth fourths fifth fifths sixth "
+    "sixths tenth tenths".split()
 )
 # Words after a number that multiply it.
 SCALES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from . import names
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from .parser import Parser
 
 _POWER, _PRODUCT = 80, 60
+_LETTERS = re.compile("[a-z]+")
+_EXPONENT = re.compile(r"(?<=[A-Za-zµ])(?:\s*\^\s*\{?-?\d\}?|-?[1-4])(?!\d)")  # cm^2, s-1
+_SAYS_MORE = frozenset("0123456789?=<>")  # what no unit holds
 
 
 def operator(parser: Parser, left: Node, power: int) -> Node | None:
@@ -219,8 +223,10 @@ def _labelled(parser: Parser, left: Node) -> Node:
         collected.append(text)
         parser.take()
     joined = " ".join(collected)
-    if not names.QUALIFYING.isdisjoint(joined.lower().split()):
+    if not names.QUALIFYING.isdisjoint(_LETTERS.findall(joined.lower())):
         raise ParseFailure("words that take the number back")
+    if not _SAYS_MORE.isdisjoint(_EXPONENT.sub("", joined)):
+        raise ParseFailure("a number or a relation among words")
     if not any(char.isalnum() or char in "%°$¢" for char in joined):
         raise ParseFailure("signs among words")
     left, joined = _scaled(left, joined)
