@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from ..core.errors import DataError
+from ..core.errors import DataError, UnknownName
 from ..core.records import Problem
 from ..core.sampler import Prompt
 from ..verifiers.loading import check_problem
-from .generators import generate
+from .generators import GENERATORS, generate
 from .hub import read_folder, read_hub
 from .mapping import QUESTION, ColumnsConfig, PromptStyle, check_columns, problem_from_row
 from .tables import Row, read_file
@@ -80,6 +80,11 @@ class DataConfig(PromptStyle):
             re.compile(self.reference_pattern)
         except re.error as fault:
             faults.append(f"reference_pattern is not a regular expression: {fault}")
+        if self.generator and not self.path:
+            try:
+                GENERATORS.entry(self.generator)
+            except UnknownName as fault:
+                faults.append(str(fault))
         if faults:
             raise ValueError("; ".join(faults))
         return self
