@@ -22,6 +22,8 @@ _TOKEN = re.compile(
     r"""(?P<space>(?:\s|~|\\[,;:!\ ])+)
       | \\(?P<cmd>[a-zA-Z]+\*?|[^a-zA-Z])
       | (?P<thousands>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d]))
+      | (?P<scientific>(?:1[eE][-+]|\d*\.\d+[eE][-+]?|\d+[eE](?:[-+](?=\d\d)|(?=\d))|\d+E[-+])
+          \d{1,3}(?![A-Za-z\d]|\.\d|\s*[\^_]))
       | (?P<num>\d+\.(?=\\(?:overline|dot|bar)\b)|\d+(?:\.\d+)?|\.\d+)
       | (?P<run>[A-Za-z]+)
       | (?P<op><=|>=|=<|=>|!=|==|<>|->|\*\*|\.\.\.|.)""",
@@ -77,6 +79,8 @@ def tokenize(text: str, *, thousands: bool = True) -> list[Token]:
             tokens.append(token)
         elif kind == "thousands":
             _number(tokens, value, spaced, joined=thousands)
+        elif kind == "scientific":
+            tokens.append(("num", _expanded(value), spaced))
         else:
             if kind == "num" and len(value) > MAX_DIGITS:
                 raise LimitReached(f"a number of more than {MAX_DIGITS} digits")
@@ -96,6 +100,22 @@ def _number(tokens: list[Token], value: str, spaced: bool, *, joined: bool) -> N
     tokens.append(("num", first, spaced))
     for part in rest:
         tokens += (("op", ",", False), ("num", part, False))
+
+
+def _expanded(value: str) -> str:
+    """`1.5e-3` as the digits 0.0015.
+
+    A single signed digit after a whole number is left to Euler's number: 2e-1 is 2e less 1.
+    """
+    mantissa, _, exponent = value.lower().partition("e")
+    if len(mantissa) > MAX_DIGITS:
+        raise LimitReached(f"a number of more than {MAX_DIGITS} digits")
+    whole, _, places = mantissa.partition(".")
+    point = len(whole) + int(exponent)
+    digits = "0" * -point + whole + places
+    point = max(point, 0)
+    digits = digits.ljust(point, "0")
+    return (digits[:point] or "0") + (f".{digits[point:]}" if digits[point:] else "")
 
 
 def _command(text: str, name: str, place: int, spaced: bool) -> tuple[Token, int]:
