@@ -10,6 +10,7 @@ A third mode, `none`, is for bare answers: the text is the answer.
 | `#### ..`, "final answer is .."               | of them say the same |                           |
 | boxes joined by "and", "or", a comma          | one list             | the same                  |
 | an empty or unclosed last box                 | no answer            | the same                  |
+| a last box that is then called wrong          | no answer            | the same                  |
 | "the answer is ..", "Answer: .."              | no answer            | the last one              |
 | "the answer is not .."                        | no answer            | the same                  |
 | a response that is one expression             | no answer            | the expression            |
@@ -60,6 +61,18 @@ class Marked(NamedTuple):
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)|\\boxed\s+(\d+|[A-Za-z])(?![A-Za-z0-9])")
 _PERCENT = re.compile(r"\s*\$?\s*(?:percent\b|pct\b|\\?%)")
+_THINK = re.compile(r"<(/?)think(?:ing)?>")
+_AFTER_BOX = 240  # characters after the last answer in which it may be taken back
+_NOT_SO = (
+    r"(?:wrong|incorrect|mistaken|not\s+(?:right|correct|the\s+(?:final\s+)?answer)|a\s+mistake)\b"
+)
+_TAKEN_BACK = re.compile(
+    rf"\A[\s$*.\\)\]}}]*(?:(?:is|was|seems|looks)\s+{_NOT_SO}|(?:isn|wasn)['’]t\s+(?:right|correct)\b)"
+    rf"|\b(?:wait|hold on|hmm+|oops|actually|sorry|no),?\b[^\n]{{0,40}}\b{_NOT_SO}"
+    rf"|\b(?:that|this|it|which|answer)(?:['’]s|\s+is|\s+was)\s+{_NOT_SO}"
+    r"|\bscratch that\b|\bI made (?:a|an) (?:mistake|error)\b",
+    re.IGNORECASE,
+)
 _ANSWER_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
 _LATEX_NOISE = re.compile(
@@ -94,7 +107,7 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
         return Extraction(None, NOT_CLOSED, outcome=Outcome.TRUNCATED)
     marked = sorted((*boxes, *_tagged(text), *_hashed(text), *_stated(text)), key=lambda m: m.end)
     if marked:
-        return _of_marked(marked, mode)
+        return _of_marked(marked, text, mode)
     if mode == "strict":
         return Extraction(None, "nothing is marked as the final answer")
     return _lenient(text)
@@ -102,11 +115,12 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
 
 def after_thinking(response: str) -> tuple[str, bool]:
     """What follows the last `</think>`, and whether thinking was opened after it."""
-    close = response.rfind("</think>")
-    opened = response.rfind("<think>")
-    if opened > close:
-        return response, True
-    return (response[close + len("</think>") :], False) if close >= 0 else (response, False)
+    last = None
+    for last in _THINK.finditer(response):  # noqa: B007 - the last one is wanted
+        pass
+    if last is None:
+        return response, False
+    return (response[last.end() :], False) if last[1] else (response, True)
 
 
 def boxed(text: str) -> tuple[list[Marked], bool]:
@@ -185,10 +199,12 @@ def _stated(text: str) -> list[Marked]:
     return [Marked(found.answer, "final answer", found.end, found.fallback)]
 
 
-def _of_marked(marked: list[Marked], mode: Mode) -> Extraction:
+def _of_marked(marked: list[Marked], text: str, mode: Mode) -> Extraction:
     last = marked[-1]
     if not last.answer:
         return Extraction(None, f"{last.how}: empty")
+    if _TAKEN_BACK.search(text[last.end : last.end + _AFTER_BOX]):
+        return Extraction(None, f"{last.how}: taken back after it")
     if mode == "strict":
         others = {each.answer for each in marked if each.answer} - {last.answer}
         if any(not same_answer(read(other), read(last.answer)).same for other in others):
