@@ -124,3 +124,11 @@ def test_an_option_letter(text: str, letter: str | None) -> None:
 )
 def test_long_junk_is_read_at_bounded_cost(text: str) -> None:
     assert extract(text, "lenient") == extract(text, "lenient")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [r"\boxed{4} is wrong", r"\boxed{4}. Wait, that's wrong. It's 5.", r"<thinking>\boxed{4}"],
+)
+def test_a_box_taken_back_or_still_in_thought_is_no_answer(text: str) -> None:
+    assert extract(text, "strict").answer is None
