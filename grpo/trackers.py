@@ -1,6 +1,7 @@
 """Where metrics go besides `metrics.jsonl`: TensorBoard, wandb, trackio, or a plugin."""
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -91,7 +92,7 @@ class TensorBoard:
         return self._writers[stage]
 
 
-class _Service:
+class _Service(ABC):
     """What wandb and trackio share: one run, a global count of lines, names `stage/metric`."""
 
     name = ""
@@ -128,8 +129,9 @@ class _Service:
         if run is not None:
             run.finish()
 
+    @abstractmethod
     def _start(self) -> Any:
-        raise NotImplementedError
+        """Begin the run, or go on with the one that `_run_id` names."""
 
 
 @TRACKERS.register("wandb")
